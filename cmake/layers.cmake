@@ -1,0 +1,46 @@
+# xsan_layer(NAME SOURCES ... [DEPS layer ...] [LIBS target ...])
+#   One static library xsan_NAME for src/NAME. It sees the headers of all of src (one include root), but
+#   links only the layers in DEPS; a link test pulls in its whole archive with nothing but those, so that
+#   a call upwards fails the build, and scripts/tidy.py checks the same list against every #include.
+# xsan_unit_test(NAME SOURCES ... LAYERS ...)
+#   One Catch2 executable per layer, registered with CTest under the label `unit`.
+
+add_library(xsan_warnings INTERFACE)
+target_compile_options(xsan_warnings INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+    -Wold-style-cast $<$<BOOL:${XSAN_WERROR}>:-Werror>)
+target_include_directories(xsan_warnings INTERFACE ${CMAKE_SOURCE_DIR}/src)
+if(XSAN_SANITIZE)
+    target_compile_options(xsan_warnings INTERFACE -fsanitize=${XSAN_SANITIZE} -fno-omit-frame-pointer
+                                                   -fno-sanitize-recover=all)
+    target_link_options(xsan_warnings INTERFACE -fsanitize=${XSAN_SANITIZE})
+endif()
+
+function(xsan_layer name)
+    cmake_parse_arguments(L "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+    set(target xsan_${name})
+    add_library(${target} STATIC ${L_SOURCES})
+    list(TRANSFORM L_DEPS PREPEND xsan_ OUTPUT_VARIABLE deps)
+    target_link_libraries(${target} PUBLIC xsan_warnings ${deps} ${L_LIBS})
+
+    set(link_main ${CMAKE_BINARY_DIR}/link_test_main.cc)
+    if(NOT EXISTS ${link_main})
+        file(WRITE ${link_main} "int main() { return 0; }\n")
+    endif()
+    add_executable(link_test_${name} EXCLUDE_FROM_ALL ${link_main})
+    target_link_libraries(link_test_${name} PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${target}>")
+    add_dependencies(xsan_link_tests link_test_${name})
+endfunction()
+
+add_custom_target(xsan_link_tests)
+
+function(xsan_unit_test name)
+    cmake_parse_arguments(T "" "" "SOURCES;LAYERS;LIBS" ${ARGN})
+    set(target unit_${name})
+    list(TRANSFORM T_LAYERS PREPEND xsan_ OUTPUT_VARIABLE layers)
+    add_executable(${target} ${T_SOURCES} ${CMAKE_SOURCE_DIR}/tests/support/catch_main.cc)
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    target_link_libraries(${target} PRIVATE xsan_warnings ${layers} ${T_LIBS} Catch2::Catch2)
+    add_test(NAME unit/${name} COMMAND ${target})
+    set_tests_properties(unit/${name} PROPERTIES LABELS unit TIMEOUT 600)
+endfunction()
