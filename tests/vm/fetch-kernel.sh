@@ -26,7 +26,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 # Loaded in the initramfs: the way to the host's files, the way to the emulator, and the drives, whose probing takes
 # a while and overlaps with the rest of the boot when it starts here.
-boot_modules=(virtio_pci nvme 9pnet_virtio 9p overlay virtio_console)
+boot_modules=(virtio_pci nvme 9pnet_virtio 9p overlay virtio_console configfs)
 
 die() { echo "fetch-kernel.sh: $*" >&2; exit 1; }
 
@@ -76,8 +76,10 @@ make_initramfs() {
     cp "$(command -v busybox)" "$tree/bin/busybox"
     ln -s busybox "$tree/bin/sh"
     install -m 755 "$here/guest/initramfs-init" "$tree/init"
-    mkdir -p "$tree/lookup/lib"
-    ln -s "$dir/modules" "$tree/lookup/lib/modules"
+    # Where modprobe and depmod look below a root directory depends on the host's release: both places.
+    mkdir -p "$tree/lookup/usr/lib"
+    ln -s "$dir/modules" "$tree/lookup/usr/lib/modules"
+    ln -s usr/lib "$tree/lookup/lib"
     for module in "${boot_modules[@]}"; do
         # A module that this kernel has built in is simply not found here; what is truly missing fails at boot.
         modprobe -d "$tree/lookup" -S "$version" --show-depends "$module" 2>/dev/null |
@@ -88,7 +90,8 @@ make_initramfs() {
         basename "$file" | sed 's/\.\(xz\|zst\)$//'
     done <"$tree/files" >"$tree/modules/order"
     rm -r "$tree/lookup" "$tree/files"
-    (cd "$tree" && find . | cpio --quiet -o -H newc) | zstd -q -3 >"$dir/initramfs"
+    (cd "$tree" && find . | cpio --quiet -o -H newc) | zstd -q -3 >"$dir/initramfs.new"
+    mv "$dir/initramfs.new" "$dir/initramfs"
     rm -r "$tree"
 }
 
@@ -113,9 +116,11 @@ unpack() {
     find "$dir/root" \( -path '*/boot/vmlinuz*' -o -path '*/lib/modules/*/vmlinuz' \) | head -1 >"$dir/kernel-path"
     ln -s "$(sed "s|^$dir/||" "$dir/kernel-path")" "$dir/vmlinuz"
     rm "$dir/kernel-path"
+    # The package has its modules in lib or in usr/lib, and depmod looks in one of the two: make them one.
+    mkdir -p "$dir/root/lib" "$dir/root/usr/lib"
+    [ -e "$dir/root/lib/modules" ] || ln -s ../usr/lib/modules "$dir/root/lib/modules"
+    [ -e "$dir/root/usr/lib/modules" ] || ln -s ../../lib/modules "$dir/root/usr/lib/modules"
     # depmod complains about files that only an installed kernel has; what it writes is complete all the same.
-    # On a merged-/usr host it looks in lib/modules.
-    [ -e "$dir/root/lib/modules" ] || { mkdir -p "$dir/root/lib"; ln -s ../usr/lib/modules "$dir/root/lib/modules"; }
     depmod -b "$dir/root" "$(cat "$dir/version")" 2>/dev/null || die "depmod failed on $package"
 }
 
