@@ -1,0 +1,129 @@
+// Engine: reads and writes of a group's data space, through lost members, and the steps of which rebuild,
+// resync and scrub are made.
+//
+// Who owns it: the pool. Where it runs: on whichever reactor calls; a request runs to completion there. How it
+// stops: it has no tasks of its own; the pool awaits its users.
+//
+// Invariants:
+//  - The caller holds a token of quiescence() from before it looked up where its data is until it is answered.
+//  - A read whose strips are all present takes no lock. Everything else holds the group's gate shared and the
+//    stripe's interlock exclusively, in this order, one stripe at a time.
+//  - A write is answered when all present strips are written, and when each member that it missed is durably
+//    recorded as lost.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "raid/geometry.h"
+#include "raid/group_map.h"
+#include "raid/mover.h"
+#include "raid/stripe_op.h"
+#include "raid/traffic.h"
+#include "reactor/cross.h"
+
+namespace xsan::raid {
+
+struct EngineOptions {
+    unsigned reactors = 1;
+    unsigned members_max = 1024;
+    dev::BufferPool::Options buffers{};  // of each reactor
+};
+
+struct WriteFlags {
+    bool fua = false;
+    bool stable_buffer = false;  // nobody changes the data until the write is answered
+    bool may_be_torn = false;    // a repetition of a write that was cut off: never the delta
+};
+
+// What the engine did, counted per reactor and summed on demand.
+struct EngineCounters {
+    std::uint64_t full_stripe_writes = 0;
+    std::uint64_t delta_writes = 0;
+    std::uint64_t reconstruct_writes = 0;
+    std::uint64_t merged_writes = 0;
+    std::uint64_t degraded_reads = 0;
+};
+
+struct StripeCheck {
+    bool complete = false;   // all strips could be read
+    bool agrees = false;     // parity (or the copies) agree with data
+};
+
+class Engine {
+  public:
+    Engine(GroupMap& map, FaultSink& faults, const EngineOptions& options);
+    ~Engine();
+
+    Quiescence& quiescence() { return quiescence_; }
+    Traffic& traffic() { return traffic_; }
+    EngineCounters counters() const;
+
+    // Offsets and lengths in bytes, multiples of the members' logical block, inside the group.
+    // Errors: too_many_failures or media_error when what is asked for is lost.
+    Task<Result<void>> read(GroupRange range, std::byte* out);
+    // `data` == nullptr writes zeros.
+    Task<Result<void>> write(GroupRange range, const std::byte* data, WriteFlags flags);
+    // Makes every completed write durable: flushes the members that have completed writes since their last
+    // flush. A member whose flush fails is recorded as lost.
+    Task<Result<void>> flush();
+
+    // Makes parity agree with data; what is lost stays lost. Success also where nothing can be done because
+    // data strips are lost.
+    Task<Result<void>> resync_stripe(GroupIndex group, StripeIndex stripe);
+    // Reads all strips and compares; changes nothing but strips that could not be read (they are healed).
+    Task<Result<StripeCheck>> check_stripe(GroupIndex group, StripeIndex stripe);
+
+    // Registers the mover: from now on writers see it. busy: another mover's slot; try later.
+    Task<Result<void>> start_mover(Mover& mover);
+    // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped data are
+    // marked at once, since free space is zero on the targets too. `loss` is told what could not be saved.
+    Task<Result<void>> move_stripe(Mover& mover, StripeIndex stripe);
+    // Holds the gate while `commit` runs: no write of the group is in flight and all of its writes are
+    // durable. Unregisters the mover in any case.
+    using Commit = Task<Result<void>> (*)(void* argument);
+    Task<Result<void>> finish_mover(Mover& mover, Commit commit, void* argument);
+
+    // Runs `body` while no write of the group is in flight. For commits that change a group otherwise.
+    Task<Result<void>> with_group_closed(GroupIndex group, Commit body, void* argument);
+
+  private:
+    struct Pending;    // writes to one stripe that go together
+    struct PerReactor {
+        explicit PerReactor(const dev::BufferPool::Options& options) : buffers(options) {}
+        dev::BufferPool buffers;
+        // Writes that can still be joined, by hash of their stripe; a collision only means no merging.
+        std::array<Pending*, 1024> pending{};
+        EngineCounters counters;
+    };
+
+    static std::uint64_t key(GroupIndex group, StripeIndex stripe) {
+        return (std::uint64_t{group.get()} << 32) | stripe.get();
+    }
+    PerReactor& here() { return *per_reactor_[Reactor::current().index()]; }
+    StripeOp::Context context() { return {map_, faults_, traffic_, here().buffers}; }
+
+    // Read path (engine_read.cc).
+    Task<Result<void>> read_stripe(GroupIndex group, StripePart part, std::byte* out);
+    Task<Result<void>> read_stripe_locked(GroupIndex group, StripePart part, std::byte* out);
+
+    // Write path (engine_write.cc).
+    Task<Result<void>> write_part(GroupIndex group, StripePart part, const std::byte* data,
+                                  WriteFlags flags);
+    Task<Result<void>> run_pending(Pending& pending);
+    Task<Result<void>> write_locked(Pending& pending);
+    Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
+
+    GroupMap& map_;
+    FaultSink& faults_;
+    Quiescence quiescence_;
+    Traffic traffic_;
+    KeyedLock gate_{10};
+    KeyedLock interlock_{14};
+    MoverTable movers_;
+    std::vector<std::unique_ptr<PerReactor>> per_reactor_;
+};
+
+}  // namespace xsan::raid

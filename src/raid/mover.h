@@ -1,0 +1,84 @@
+// Mover: the rebuild or relocation of one group, as the data path sees it.
+// It names the targets and knows which stripes are already on them. Writers write the targets of stripes that
+// are done as well; readers of a lost strip take a done stripe from its target.
+//
+// Invariants:
+//  - done(stripe) changes from false to true once, under that stripe's exclusive interlock, and is read under
+//    the interlock only.
+//  - A mover is registered and unregistered under the group's exclusive gate; it is looked up under the shared
+//    gate. While registered, its target extents belong to it alone.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/group_row.h"
+#include "dev/block_device.h"
+
+namespace xsan::raid {
+
+struct MoveTarget {
+    unsigned slot = 0;  // of the group
+    MemberIndex member;
+    ExtentIndex extent;
+    dev::BlockDevice* device = nullptr;
+    std::uint64_t offset = 0;  // of the extent on the device
+};
+
+class Mover {
+  public:
+    Mover(GroupIndex group, std::vector<MoveTarget> targets, std::uint32_t stripes)
+        : group_(group),
+          targets_(std::move(targets)),
+          stripes_(stripes),
+          done_(std::make_unique<std::uint8_t[]>(stripes)) {}
+
+    GroupIndex group() const { return group_; }
+    const std::vector<MoveTarget>& targets() const { return targets_; }
+    std::uint32_t stripes() const { return stripes_; }
+    bool is_done(StripeIndex stripe) const { return done_[stripe.get()] != 0; }
+    void set_done(StripeIndex stripe) { done_[stripe.get()] = 1; }
+
+    // A target could not be written: the mover is given up, its targets are no longer trusted by anyone.
+    void fail() { failed_.store(true, std::memory_order_release); }
+    bool has_failed() const { return failed_.load(std::memory_order_acquire); }
+
+  private:
+    GroupIndex group_;
+    std::vector<MoveTarget> targets_;
+    std::uint32_t stripes_;
+    std::unique_ptr<std::uint8_t[]> done_;
+    std::atomic<bool> failed_{false};
+};
+
+// The movers that run, by group. At most one per hash slot: starting another waits.
+class MoverTable {
+  public:
+    static constexpr unsigned kSlots = 256;
+
+    Mover* find(GroupIndex group) const {
+        if (active_.load(std::memory_order_acquire) == 0) return nullptr;
+        Mover* mover = slot(group).load(std::memory_order_acquire);
+        return mover != nullptr && mover->group() == group ? mover : nullptr;
+    }
+    bool try_add(Mover& mover) {
+        Mover* expected = nullptr;
+        if (!slots_[mover.group().get() % kSlots].compare_exchange_strong(expected, &mover)) return false;
+        active_.fetch_add(1, std::memory_order_release);
+        return true;
+    }
+    void remove(Mover& mover) {
+        slots_[mover.group().get() % kSlots].store(nullptr, std::memory_order_release);
+        active_.fetch_sub(1, std::memory_order_release);
+    }
+
+  private:
+    const std::atomic<Mover*>& slot(GroupIndex group) const { return slots_[group.get() % kSlots]; }
+    std::array<std::atomic<Mover*>, kSlots> slots_{};
+    std::atomic<unsigned> active_{0};
+};
+
+}  // namespace xsan::raid
