@@ -129,6 +129,6 @@ using Outcome = Result<T, Failure>;
     auto name = expression;                                 \
     if (!name.has_value()) leave ::xsan::Unexpected{name.error()}; \
     declaration = std::move(name).value()
+// One statement, so that it may stand behind an if without braces.
 #define XSAN_TRY_VOID_IMPL(leave, expression, name) \
-    auto name = expression;                         \
-    if (!name.has_value()) leave ::xsan::Unexpected{name.error()}
+    if (auto name = expression; !name.has_value()) leave ::xsan::Unexpected{name.error()}

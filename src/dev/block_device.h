@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/result.h"
@@ -99,6 +100,11 @@ class BlockDevice {
     virtual const DeviceIdentity& identity() const = 0;
     virtual const DeviceLimits& limits() const = 0;
     virtual void submit(IoRequest& request) = 0;
+
+    // Gives back what the device holds on each reactor's ring (registered files, and with them the claim on
+    // the drive). On any reactor, once, after the last request has completed and while all reactors still
+    // run; no submit() after it. A device destroyed without it keeps its claim until the rings are gone.
+    virtual Task<void> close() { co_return; }
 
     // co_await device.read(offset, buffer) and so on; each gives Result<void>.
     IoAwaiter read(std::uint64_t offset, std::span<std::byte> buffer);

@@ -20,11 +20,11 @@ Engine::~Engine() = default;
 EngineCounters Engine::counters() const {
     EngineCounters sum;
     for (const auto& per : per_reactor_) {
-        sum.full_stripe_writes += per->counters.full_stripe_writes;
-        sum.delta_writes += per->counters.delta_writes;
-        sum.reconstruct_writes += per->counters.reconstruct_writes;
-        sum.merged_writes += per->counters.merged_writes;
-        sum.degraded_reads += per->counters.degraded_reads;
+        sum.full_stripe_writes += per->full_stripe_writes.get();
+        sum.delta_writes += per->delta_writes.get();
+        sum.reconstruct_writes += per->reconstruct_writes.get();
+        sum.merged_writes += per->merged_writes.get();
+        sum.degraded_reads += per->degraded_reads.get();
     }
     return sum;
 }

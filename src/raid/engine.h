@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -25,6 +26,9 @@
 #include "reactor/cross.h"
 
 namespace xsan::raid {
+
+class StripeWrite;
+struct Segment;
 
 struct EngineOptions {
     unsigned reactors = 1;
@@ -79,10 +83,13 @@ class Engine {
     // Registers the mover: from now on writers see it. busy: another mover's slot; try later.
     Task<Result<void>> start_mover(Mover& mover);
     // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped data are
-    // marked at once, since free space is zero on the targets too. `loss` is told what could not be saved.
+    // marked at once, since free space is zero on the targets too. Where present strips cannot be read and
+    // nothing else gives their content, the fault sink is told the range (range_lost) and zeros take its place,
+    // so that a latent error costs no more than itself.
+    // Errors: aborted when the mover has failed; too_many_failures when the group has lost too much to move.
     Task<Result<void>> move_stripe(Mover& mover, StripeIndex stripe);
-    // Holds the gate while `commit` runs: no write of the group is in flight and all of its writes are
-    // durable. Unregisters the mover in any case.
+    // Holds the gate while `commit` runs: no write of the group is in flight, and the targets hold all of them
+    // durably. Every stripe is done. Unregisters the mover in any case; a null `commit` gives it up.
     using Commit = Task<Result<void>> (*)(void* argument);
     Task<Result<void>> finish_mover(Mover& mover, Commit commit, void* argument);
 
@@ -91,19 +98,31 @@ class Engine {
 
   private:
     struct Pending;    // writes to one stripe that go together
+    // Only the own reactor counts; anybody may look.
+    class Counter {
+      public:
+        void operator++(int) { value_.store(get() + 1, std::memory_order_relaxed); }
+        std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+      private:
+        std::atomic<std::uint64_t> value_{0};
+    };
     struct PerReactor {
         explicit PerReactor(const dev::BufferPool::Options& options) : buffers(options) {}
         dev::BufferPool buffers;
+        StripeBodies bodies;
         // Writes that can still be joined, by hash of their stripe; a collision only means no merging.
         std::array<Pending*, 1024> pending{};
-        EngineCounters counters;
+        Counter full_stripe_writes, delta_writes, reconstruct_writes, merged_writes, degraded_reads;
     };
 
     static std::uint64_t key(GroupIndex group, StripeIndex stripe) {
         return (std::uint64_t{group.get()} << 32) | stripe.get();
     }
     PerReactor& here() { return *per_reactor_[Reactor::current().index()]; }
-    StripeOp::Context context() { return {map_, faults_, traffic_, here().buffers}; }
+    StripeOp::Context context() {
+        return {map_, faults_, traffic_, here().buffers, here().bodies};
+    }
 
     // Read path (engine_read.cc).
     Task<Result<void>> read_stripe(GroupIndex group, StripePart part, std::byte* out);
@@ -112,9 +131,21 @@ class Engine {
     // Write path (engine_write.cc).
     Task<Result<void>> write_part(GroupIndex group, StripePart part, const std::byte* data,
                                   WriteFlags flags);
-    Task<Result<void>> run_pending(Pending& pending);
     Task<Result<void>> write_locked(Pending& pending);
+
+    // After a failed write (engine_settle.cc).
+    Task<void> settle(StripeOp& op, const StripeWrite& write, const GroupRow& row, GroupIndex group,
+                      StripeIndex stripe);
+    Task<bool> put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
+                        const Segment& segment, ec::StripMask failed);
+    Task<void> agree_with_data(StripeOp& op, StripeOp& found, const Segment& segment,
+                               ec::StripMask failed);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
+
+    // Movers (mover_steps.cc).
+    Task<Result<void>> salvage(StripeOp& op, GroupIndex group, StripeIndex stripe, Rows slice);
+    Task<Result<void>> write_targets(Mover& mover, StripeIndex stripe, StripeOp& op);
+    Task<Result<void>> flush_targets(Mover& mover);
 
     GroupMap& map_;
     FaultSink& faults_;

@@ -6,21 +6,6 @@
 #include "reactor/task_group.h"
 
 namespace xsan::raid {
-namespace {
-
-constexpr ec::StripMask bit(unsigned strip) { return ec::strip_bit(ec::StripIndex{strip}); }
-
-// The rows that a part of a stripe touches on any strip.
-Rows hull_of(const ec::Scheme& scheme, const StripePart& part) {
-    Rows hull{scheme.strip_bytes, 0};
-    for_each_piece(scheme, part, [&](const Piece& piece) {
-        hull.begin = std::min(hull.begin, piece.begin);
-        hull.end = std::max(hull.end, piece.end);
-    });
-    return hull;
-}
-
-}  // namespace
 
 Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
     const GroupRow* row = map_.row(range.group);
@@ -29,7 +14,7 @@ Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
 
     StripIoList direct;
     dev::IoBatch batch;
-    std::vector<StripePart> slow;  // stays empty, and so allocates nothing, while nothing is lost
+    std::vector<Task<Result<void>>> slow;  // stays empty, and so allocates nothing, while nothing is lost
     for_each_stripe(scheme, range.offset, range.length, [&](const StripePart& part) {
         const std::size_t first = direct.size();
         bool all_present = true;
@@ -39,39 +24,50 @@ Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
             if (!all_present) return;
             StripIo& io = direct.add();
             io.request = {};
-            io.strip = part.stripe.get();
             io.place = place;
             io.request.offset = place.offset + piece.begin;
             io.request.set_buffer(out + piece.buffer_offset, piece.length());
         });
-        if (!all_present) {
-            direct.truncate(first);
-            slow.push_back(part);
-        }
+        if (all_present) return;
+        direct.truncate(first);
+        slow.push_back(read_stripe(range.group, part, out));
     });
     for (std::size_t i = 0; i < direct.size(); i++) {
         batch.submit(*direct[i].place.device, direct[i].request);
     }
-    Result<void> result;
-    for (const StripePart& part : slow) {
-        const auto one = co_await read_stripe(range.group, part, out);
-        if (!one) result = one;
-    }
+    if (!slow.empty()) co_await when_all(std::span(slow));
     co_await batch.wait();
-    std::uint32_t failed_stripe = UINT32_MAX;
+
+    bool any_failed = false;
     for (std::size_t i = 0; i < direct.size(); i++) {
         if (direct[i].request.error.is_ok()) {
             traffic_.count_read(direct[i].place.member, direct[i].request.length);
-        } else if (direct[i].strip != failed_stripe) {
-            // Once per stripe: the slow path reads all of the request's part of it again and heals.
-            failed_stripe = direct[i].strip;
-            StripePart part;
-            for_each_stripe(scheme, range.offset, range.length, [&](const StripePart& p) {
-                if (p.stripe.get() == failed_stripe) part = p;
-            });
-            const auto one = co_await read_stripe(range.group, part, out);
-            if (!one) result = one;
+        } else {
+            any_failed = true;
         }
+    }
+    Result<void> result;
+    for (auto& task : slow) {
+        const auto one = task.take();
+        if (!one) result = one;
+    }
+    if (!any_failed) co_return result;
+
+    // The slow path reads the failed stripes' parts again, and heals.
+    std::vector<Task<Result<void>>> again;
+    std::size_t next = 0;
+    for_each_stripe(scheme, range.offset, range.length, [&](const StripePart& part) {
+        bool failed = false;
+        const std::byte* end = out + part.buffer_offset + part.length;
+        while (next < direct.size() && direct[next].request.single.iov_base < end) {
+            failed |= !direct[next++].request.error.is_ok();
+        }
+        if (failed) again.push_back(read_stripe(range.group, part, out));
+    });
+    co_await when_all(std::span(again));
+    for (auto& task : again) {
+        const auto one = task.take();
+        if (!one) result = one;
     }
     co_return result;
 }
@@ -89,25 +85,23 @@ Task<Result<void>> Engine::read_stripe_locked(GroupIndex group, StripePart part,
     const GroupRow* row = map_.row(group);
     if (row == nullptr) co_return Error{Errc::not_found};
     const ec::Scheme& scheme = map_.codec(row->scheme()).scheme();
-    StripeOp op(context(), *row, movers_.find(group), group, part.stripe, hull_of(scheme, part));
-    here().counters.degraded_reads++;
+    const PartRows wants(scheme, part);
+    StripeOp op(context(), *row, movers_.find(group), group, part.stripe, wants.hull());
+    here().degraded_reads++;
 
-    ec::StripMask wanted = 0;
-    std::vector<Piece> copies;
+    // Strips that are wanted over all rows are read in place, the others through the operation's memory.
+    const auto wanted_whole = [&](const Piece& piece) {
+        return piece.begin == op.rows().begin && piece.end == op.rows().end;
+    };
     for_each_piece(scheme, part, [&](const Piece& piece) {
-        wanted |= bit(piece.strip);
-        if (piece.begin == op.rows().begin && piece.end == op.rows().end) {
-            op.lend(piece.strip, out + piece.buffer_offset);
-        } else {
-            copies.push_back(piece);
-        }
+        if (wanted_whole(piece)) op.lend(piece.strip, out + piece.buffer_offset);
     });
-    const auto loaded = co_await op.load(wanted);
+    const auto loaded = co_await op.load(wants.ranges());
     if (!loaded) co_return loaded;
-    for (const Piece& piece : copies) {
-        const std::byte* from = op.buffer(piece.strip) + (piece.begin - op.rows().begin);
-        std::copy_n(from, piece.length(), out + piece.buffer_offset);
-    }
+    for_each_piece(scheme, part, [&](const Piece& piece) {
+        if (wanted_whole(piece)) return;
+        std::copy_n(op.at(piece.strip, piece.begin), piece.length(), out + piece.buffer_offset);
+    });
     co_return loaded;
 }
 

@@ -65,6 +65,12 @@ void for_each_piece(const ec::Scheme& scheme, const StripePart& part, Fn&& fn) {
     }
 }
 
+// Where rows of a data strip lie in the group's data space; `row` in bytes from the strip's start.
+inline std::uint64_t data_offset(const ec::Scheme& scheme, StripeIndex stripe, unsigned strip,
+                                 std::uint32_t row) {
+    return stripe.get() * scheme.stripe_data_bytes() + std::uint64_t{strip} * scheme.strip_bytes + row;
+}
+
 inline std::uint32_t stripes_per_group(const ec::Scheme& scheme, std::uint64_t extent_bytes) {
     return static_cast<std::uint32_t>(extent_bytes / scheme.strip_bytes);
 }

@@ -9,6 +9,7 @@
 //    gate. While registered, its target extents belong to it alone.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -41,6 +42,8 @@ class Mover {
     std::uint32_t stripes() const { return stripes_; }
     bool is_done(StripeIndex stripe) const { return done_[stripe.get()] != 0; }
     void set_done(StripeIndex stripe) { done_[stripe.get()] = 1; }
+    // While no stripe of the group is worked on.
+    bool all_done() const { return std::all_of(&done_[0], &done_[stripes_], [](auto d) { return d != 0; }); }
 
     // A target could not be written: the mover is given up, its targets are no longer trusted by anyone.
     void fail() { failed_.store(true, std::memory_order_release); }

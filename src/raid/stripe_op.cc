@@ -1,16 +1,12 @@
-// Steps of a stripe operation.
+// Steps of a stripe operation where all goes well; what happens when reads fail is in stripe_heal.cc.
 #include "raid/stripe_op.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/assert.h"
 
 namespace xsan::raid {
-namespace {
-
-constexpr ec::StripMask bit(unsigned strip) { return ec::strip_bit(ec::StripIndex{strip}); }
-
-}  // namespace
 
 StripeOp::StripeOp(const Context& context, const GroupRow& row, Mover* mover, GroupIndex group,
                    StripeIndex stripe, Rows rows)
@@ -19,35 +15,53 @@ StripeOp::StripeOp(const Context& context, const GroupRow& row, Mover* mover, Gr
       group_(group),
       stripe_(stripe),
       rows_(rows),
-      scratch_(context.buffers) {
-    look_at(view_, context.map, row, mover, stripe);
+      body_(context.bodies.get()) {
+    look_at(body_.view, context.map, row, mover, stripe);
     XSAN_ASSERT(rows.begin < rows.end && rows.end <= scheme().strip_bytes);
 }
 
+StripeOp::~StripeOp() {
+    for (unsigned strip = 0; strip < scheme().total_strips(); strip++) {
+        body_.buffers[strip] = nullptr;
+        body_.memory[strip].release();
+    }
+    body_.reads.truncate(0);
+    body_.writes.truncate(0);
+    context_.bodies.put(body_);
+}
+
 std::byte* StripeOp::buffer(unsigned strip) {
-    if (buffers_[strip] == nullptr) buffers_[strip] = scratch_.take(rows_.length());
-    return buffers_[strip];
+    if (body_.buffers[strip] == nullptr) {
+        body_.memory[strip] = context_.buffers.acquire(rows_.length());
+        body_.buffers[strip] = body_.memory[strip].data();
+    }
+    return body_.buffers[strip];
 }
 
 StripIo& StripeOp::add(StripIoList& list, dev::IoKind kind, const Io& io) {
-    XSAN_ASSERT((view_.present & bit(io.strip)) != 0);
+    XSAN_ASSERT((body_.view.present & strip_mask(io.strip)) != 0);
     StripIo& out = list.add();
     out.request = {};
     out.request.kind = kind;
     out.strip = io.strip;
+    out.second = io.second;
     out.rows = io.rows;
-    out.place = io.second ? view_.second[io.strip] : view_.at[io.strip];
+    out.place = io.second ? body_.view.second[io.strip] : body_.view.at[io.strip];
     out.request.offset = out.place.offset + io.rows.begin;
     out.request.stable_buffer = true;
     out.request.set_buffer(io.data, io.rows.length());
     return out;
 }
 
+void StripeOp::add_writes(unsigned strip, Rows rows, std::byte* data, bool fua) {
+    add_write({strip, rows, data, false}, fua);
+    if ((body_.view.doubled & strip_mask(strip)) != 0) add_write({strip, rows, data, true}, fua);
+}
+
 Task<void> StripeOp::run(StripIoList& list) {
     dev::IoBatch batch;
     for (std::size_t i = 0; i < list.size(); i++) {
-        StripIo& io = list[i];
-        batch.submit(*io.place.device, io.request);
+        batch.submit(*list[i].place.device, list[i].request);
     }
     co_await batch.wait();
     for (std::size_t i = 0; i < list.size(); i++) {
@@ -61,113 +75,130 @@ Task<void> StripeOp::run(StripIoList& list) {
     }
 }
 
-Task<bool> StripeOp::run_reads() {
-    co_await run(reads_);
-    bool all_good = true;
-    for (std::size_t i = 0; i < reads_.size(); i++) {
-        if (reads_[i].request.error.is_ok()) continue;
-        all_good = false;
-        co_await on_read_error(reads_[i]);
+Result<void> StripeOp::decode(Rows rows, ec::StripMask lost, ec::StripMask sources,
+                              ec::StripMask wanted) {
+    std::array<std::byte*, ec::kStripsMax> strips{};
+    for (ec::StripMask left = sources | wanted; left != 0; left &= left - 1) {
+        const auto strip = static_cast<unsigned>(std::countr_zero(left));
+        strips[strip] = at(strip, rows.begin);
     }
-    reads_.truncate(0);
-    co_return all_good;
+    return codec().decode(lost, std::span(strips.data(), scheme().total_strips()), rows.length());
 }
 
-Task<Result<void>> StripeOp::load(ec::StripMask wanted) {
-    ec::StripMask decode_now = 0;
-    ec::StripMask lost = 0;
+Task<Result<void>> StripeOp::load(std::span<const RowMask> wants) {
+    XSAN_ASSERT(wants.size() <= PartRows::kMax);
     for (;;) {
-        lost = scheme().all_mask() & ~readable();
-        decode_now = wanted & lost & ~loaded_;
-        if (!codec().can_decode(lost, decode_now)) {
+        const ec::StripMask lost = scheme().all_mask() & ~readable();
+        for (const RowMask& want : wants) {
+            if (codec().can_decode(lost, want.strips & lost)) continue;
             co_return Error{unreadable_ != 0 ? Errc::media_error : Errc::too_many_failures};
         }
-        const ec::StripMask reads =
-            ((wanted & ~lost) | codec().sources(lost, decode_now)) & ~loaded_;
-        for (unsigned strip = 0; strip < scheme().total_strips(); strip++) {
-            if ((reads & bit(strip)) != 0) add_read({strip, rows_, buffer(strip), false});
+        const ReadOutcome outcome = co_await load_once(wants);
+        if (outcome == ReadOutcome::media_error) {
+            const auto sliced =
+                co_await (lent_ ? load_slices_apart(wants) : load_slices(wants));
+            co_return sliced;
         }
-        if (co_await run_reads()) {
-            loaded_ |= reads;
-            break;
+        if (outcome == ReadOutcome::changed) continue;
+        for (const RowMask& want : wants) {
+            const ec::StripMask wanted = want.strips & lost;
+            if (wanted == 0) continue;
+            XSAN_CO_CHECK_VOID(decode(want.rows, lost, codec().sources(lost, wanted), wanted));
         }
-        // What failed was dropped from readable(), or healed and is read again with the rest.
+        co_return Result<void>{};
     }
-    if (decode_now == 0) co_return Result<void>{};
-    std::array<std::byte*, ec::kStripsMax> strips{};
-    const ec::StripMask sources = codec().sources(lost, decode_now);
+}
+
+// Reads what load() needs, all at once.
+Task<StripeOp::ReadOutcome> StripeOp::load_once(std::span<const RowMask> wants) {
+    const ec::StripMask lost = scheme().all_mask() & ~readable();
+    std::array<RowMask, PartRows::kMax> needs;
+    for (std::size_t i = 0; i < wants.size(); i++) {
+        const ec::StripMask sources = codec().sources(lost, wants[i].strips & lost);
+        needs[i] = {wants[i].rows, (wants[i].strips & ~lost) | sources};
+    }
     for (unsigned strip = 0; strip < scheme().total_strips(); strip++) {
-        if (((sources | decode_now) & bit(strip)) != 0) strips[strip] = buffer(strip);
+        for_each_run(
+            std::span(needs.data(), wants.size()), strip, [](const RowMask& n) { return n.rows; },
+            [](const RowMask& n) { return n.strips; },
+            [&](Rows rows) { add_read({strip, rows, at(strip, rows.begin), false}); });
     }
-    const auto decoded = codec().decode(
-        lost, std::span(strips.data(), scheme().total_strips()), rows_.length());
-    if (decoded) loaded_ |= decode_now;
-    co_return decoded;
-}
-
-Task<void> StripeOp::on_read_error(const StripIo& io) {
-    const ec::StripMask strip_bit = bit(io.strip);
-    const StripPlace place = io.place;
-    const Error why = io.request.error;
-    if (place.is_target) {
-        // The group's other strips still give the content: only the mover is lost.
-        view_.mover->fail();
-        view_.present &= ~strip_bit;
-        co_return;
-    }
-    if (why.code == Errc::device_gone) {
-        const auto recorded = co_await context_.faults.member_failed(place.member, why);
-        if (recorded) {
-            view_.present &= ~strip_bit;
+    co_await run(body_.reads);
+    ReadOutcome outcome = ReadOutcome::good;
+    for (std::size_t i = 0; i < body_.reads.size(); i++) {
+        const StripIo& io = body_.reads[i];
+        if (io.request.error.is_ok()) continue;
+        if (co_await lose_vanished(io)) {
+            if (outcome == ReadOutcome::good) outcome = ReadOutcome::changed;
         } else {
-            unreadable_ |= strip_bit;
+            outcome = ReadOutcome::media_error;
         }
-        co_return;
     }
-    const Rows rows = io.rows;
-    unreadable_ |= strip_bit;
-    bool corrected = false;
-    if ((healed_ & strip_bit) == 0) {
-        healed_ |= strip_bit;
-        corrected = co_await heal(io.strip, rows);
-        if (corrected) unreadable_ &= ~strip_bit;
-    }
-    co_await context_.faults.read_failed(place.member, place.offset + rows.begin, why, corrected);
-}
-
-// Reconstructs the rows of a strip that cannot be read and writes them back.
-Task<bool> StripeOp::heal(unsigned strip, Rows rows) {
-    StripeOp inner(context_, row_, view_.mover, group_, stripe_, rows);
-    inner.view_.present = view_.present;
-    inner.unreadable_ = unreadable_;
-    inner.healed_ = ~ec::StripMask{0};  // no healing inside healing: each error found there is final
-    const auto loaded = co_await inner.load(bit(strip));
-    if (!loaded) co_return false;
-    inner.add_write({strip, rows, inner.buffer(strip), false}, true);
-    const auto written = co_await inner.run_writes();
-    co_return written.has_value();
+    body_.reads.truncate(0);
+    co_return outcome;
 }
 
 Task<Result<void>> StripeOp::run_writes() {
-    co_await run(writes_);
+    StripIoList& writes = body_.writes;
+    co_await run(writes);
+    ec::StripMask written = 0;
     Result<void> result;
-    for (std::size_t i = 0; i < writes_.size(); i++) {
-        const StripIo& io = writes_[i];
+    write_failures_.clear();
+    for (std::size_t i = 0; i < writes.size(); i++) {
+        StripIo& io = writes[i];
+        written |= strip_mask(io.strip);
         if (io.request.error.is_ok()) continue;
-        const Error why = io.request.error;
-        if (io.place.is_target) view_.mover->fail();
-        const auto recorded = co_await context_.faults.member_failed(io.place.member, why);
-        if (!recorded && !io.place.is_target) {
-            result = Error{Errc::io_error, why.os_errno};
-        } else if (!io.second) {
-            view_.present &= ~bit(io.strip);
-        }
+        const auto taken = co_await take_write_error(io);
+        if (taken) continue;
+        result = taken;
+        write_failures_.push_back({io.rows, strip_mask(io.strip)});
     }
-    writes_.truncate(0);
-    if (result && scheme().kind == ec::CodeKind::parity && !codec().can_decode(view_.lost())) {
+    writes.truncate(0);
+    const ec::StripMask lost = body_.view.lost();
+    if (result && !codec().can_decode(lost, lost & written)) {
         co_return Error{Errc::too_many_failures};
     }
     co_return result;
+}
+
+// Success: the write need not be there any more, or is there after all.
+Task<Result<void>> StripeOp::take_write_error(StripIo& io) {
+    const Error why = io.request.error;
+    if (io.place.is_target) {
+        // The group has its content elsewhere: only the mover is lost, whatever becomes of the member.
+        body_.view.mover->fail();
+        (void)co_await context_.faults.member_failed(io.place.member, why);
+        if (io.second) {
+            body_.view.doubled &= ~strip_mask(io.strip);
+        } else {
+            body_.view.present &= ~strip_mask(io.strip);
+        }
+        co_return Result<void>{};
+    }
+    const auto recorded = co_await context_.faults.member_failed(io.place.member, why);
+    if (recorded) {
+        body_.view.present &= ~strip_mask(io.strip);
+        co_return Result<void>{};
+    }
+    // The member stays, so what it holds must be right.
+    dev::IoBatch batch;
+    batch.submit(*io.place.device, io.request);
+    co_await batch.wait();
+    if (!io.request.error.is_ok()) co_return Error{Errc::io_error, why.os_errno};
+    context_.traffic.count_write(io.place.member, io.request.length);
+    co_return Result<void>{};
+}
+
+// After the fault sink was told something: members may have been recorded as lost.
+void StripeOp::refresh() {
+    StripeView& view = body_.view;
+    for (ec::StripMask left = view.present; left != 0; left &= left - 1) {
+        const auto strip = static_cast<unsigned>(std::countr_zero(left));
+        const StripPlace& place = view.at[strip];
+        if (!place.is_target && context_.map.live_device(place.member) != place.device) {
+            view.present &= ~strip_mask(strip);
+        }
+    }
 }
 
 }  // namespace xsan::raid

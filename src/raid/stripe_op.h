@@ -4,13 +4,22 @@
 //
 // An operation works on the rows [begin, end) of the stripe: the same bytes of every strip. Buffers hold
 // those rows; buffer(i) points at row `begin` of strip i.
+//
+// Invariants:
+//  - A strip leaves the set of present ones only when its loss is durable (FaultSink) or when it was a mover's
+//    target and the mover has failed. Nothing joins the set.
+//  - Every loop ends: each turn that repeats has lost a strip, or has healed one for the only time.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
+#include <vector>
 
+#include "dev/per_reactor.h"
+#include "raid/rows.h"
 #include "raid/scratch.h"
 #include "raid/stripe_view.h"
 #include "raid/traffic.h"
@@ -18,11 +27,8 @@
 
 namespace xsan::raid {
 
-struct Rows {
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-    std::uint32_t length() const { return end - begin; }
-};
+// Errors are told apart, and healed, in slices of this many rows.
+inline constexpr std::uint32_t kSliceBytes = 4096;
 
 // One device I/O of a stripe operation.
 struct StripIo {
@@ -44,7 +50,8 @@ class StripIoList {
     }
     std::size_t size() const { return count_; }
     void truncate(std::size_t count) {
-        while (more_ && !more_->empty() && count_ > count) {
+        XSAN_ASSERT(count <= count_);
+        while (count_ > count && count_ > inline_.size()) {
             more_->pop_back();
             count_--;
         }
@@ -55,9 +62,26 @@ class StripIoList {
     }
 
   private:
-    std::array<StripIo, 10> inline_;
+    std::array<StripIo, 12> inline_;
     std::optional<std::deque<StripIo>> more_;
     std::size_t count_ = 0;
+};
+
+// The large parts of a StripeOp, kept per reactor from one operation to the next.
+struct StripeBody {
+    StripeView view;
+    StripIoList reads;
+    StripIoList writes;
+    std::array<std::byte*, ec::kStripsMax> buffers{};
+    std::array<dev::PoolBuffer, ec::kStripsMax> memory;
+    StripeBody* next_free = nullptr;
+};
+using StripeBodies = dev::OpPool<StripeBody>;
+
+// Rows that load() could not provide: `unknown` are the strips that are lost or could not be read there.
+struct BadSlice {
+    Rows rows;
+    ec::StripMask unknown = 0;
 };
 
 class StripeOp {
@@ -67,27 +91,38 @@ class StripeOp {
         FaultSink& faults;
         Traffic& traffic;
         dev::BufferPool& buffers;
+        StripeBodies& bodies;
     };
 
     StripeOp(const Context& context, const GroupRow& row, Mover* mover, GroupIndex group,
              StripeIndex stripe, Rows rows);
     StripeOp(const StripeOp&) = delete;
     StripeOp& operator=(const StripeOp&) = delete;
+    ~StripeOp();
 
-    const StripeView& view() const { return view_; }
-    const ec::Codec& codec() const { return *view_.codec; }
-    const ec::Scheme& scheme() const { return view_.scheme(); }
+    const StripeView& view() const { return body_.view; }
+    const ec::Codec& codec() const { return *body_.view.codec; }
+    const ec::Scheme& scheme() const { return body_.view.scheme(); }
     Rows rows() const { return rows_; }
 
     // Working memory of a strip; the same pointer each time.
     std::byte* buffer(unsigned strip);
-    // Uses the caller's memory for a strip instead; before the first buffer(strip).
-    void lend(unsigned strip, std::byte* at_begin) { buffers_[strip] = at_begin; }
+    // The same at a row inside rows().
+    std::byte* at(unsigned strip, std::uint32_t row) { return buffer(strip) + (row - rows_.begin); }
+    // Uses the caller's memory for all rows of a strip instead; before the first buffer(strip).
+    void lend(unsigned strip, std::byte* at_begin) {
+        body_.buffers[strip] = at_begin;
+        lent_ = true;
+    }
 
-    // Makes the rows of all `wanted` strips available in their buffers: reads the present ones, decodes the
-    // lost ones from as few others as possible, never reads a strip twice. A strip that cannot be read is
-    // reconstructed, rewritten and reported. too_many_failures or media_error when that is impossible.
-    Task<Result<void>> load(ec::StripMask wanted);
+    // Makes the rows of all wanted strips available in their buffers: reads the present ones, decodes the
+    // lost ones from as few others as possible, never reads anything twice unless an error forces it. Strips
+    // that cannot be read are reconstructed slice by slice, rewritten and reported.
+    // `wants`: at most PartRows::kMax, ascending and disjoint.
+    // too_many_failures when strips are lost beyond what the code decodes; media_error when errors of present
+    // strips add to that: then bad_slices() says where, and all other slices have been provided.
+    Task<Result<void>> load(std::span<const RowMask> wants);
+    const std::vector<BadSlice>& bad_slices() const { return bad_slices_; }
 
     struct Io {
         unsigned strip;
@@ -95,38 +130,54 @@ class StripeOp {
         std::byte* data;  // at row rows.begin
         bool second;      // writes of a doubled strip: the mover's target
     };
-    // Partial reads of present strips for write plans. run_reads() gives false when some of them failed; the
-    // failures have been handled as in load() (the strip is healed, or counts as lost now), so that the
-    // caller looks at view() and plans again.
-    void add_read(const Io& io) { add(reads_, dev::IoKind::read, io); }
+    // Reads of present strips for write plans. run_reads() gives false when some of them failed; the failures
+    // have been handled (the strip is healed, or counts as lost or unreadable now), so that the caller looks
+    // at view() and readable() and plans again.
+    void add_read(const Io& io) { add(body_.reads, dev::IoKind::read, io); }
     Task<bool> run_reads();
     // Present strips that may be used as sources: view().present less those that cannot be read here.
-    ec::StripMask readable() const { return view_.present & ~unreadable_; }
+    ec::StripMask readable() const { return body_.view.present & ~unreadable_; }
 
-    // Writes. A member whose write failed is recorded as lost (durably) before run_writes() returns
-    // success; failure when it may not be.
-    void add_write(const Io& io, bool fua) { add(writes_, dev::IoKind::write, io).request.fua = fua; }
+    // The strips of `strips` (present ones) that could be read over the slice, into their buffers.
+    // `errors` (by strip) receives what the others answered.
+    Task<ec::StripMask> read_slice(Rows slice, ec::StripMask strips, std::span<Error> errors);
+
+    // Writes. A member whose write failed is recorded as lost (durably) before run_writes() returns success.
+    // Where it may not be, the write is tried once more; io_error when it fails again, and write_failures()
+    // are the places that then have unknown content.
+    void add_write(const Io& io, bool fua) { add(body_.writes, dev::IoKind::write, io).request.fua = fua; }
+    // Adds the write of a strip, and of its second place where it has one.
+    void add_writes(unsigned strip, Rows rows, std::byte* data, bool fua);
     Task<Result<void>> run_writes();
+    const std::vector<RowMask>& write_failures() const { return write_failures_; }
 
   private:
+    enum class ReadOutcome : std::uint8_t { good, changed, media_error };
+
     StripIo& add(StripIoList& list, dev::IoKind kind, const Io& io);
     Task<void> run(StripIoList& list);
-    Task<void> on_read_error(const StripIo& io);
-    Task<bool> heal(unsigned strip, Rows rows);
+    Task<bool> lose_vanished(const StripIo& io);
+    Task<ReadOutcome> load_once(std::span<const RowMask> wants);
+    Task<Result<void>> load_slices(std::span<const RowMask> wants);
+    Task<Result<void>> load_slices_apart(std::span<const RowMask> wants);
+    Task<Result<void>> load_slice(Rows slice, ec::StripMask wanted);
+    Task<void> heal(Rows slice, ec::StripMask bad, ec::StripMask have, std::span<const Error> errors);
+    Task<bool> rewrite(unsigned strip, Rows slice, Error& verify_error);
+    Task<Result<void>> take_write_error(StripIo& io);
+    Result<void> decode(Rows rows, ec::StripMask lost, ec::StripMask sources, ec::StripMask wanted);
+    void refresh();
 
     Context context_;
     const GroupRow& row_;
     GroupIndex group_;
     StripeIndex stripe_;
     Rows rows_;
-    StripeView view_;
-    Scratch scratch_;
-    std::array<std::byte*, ec::kStripsMax> buffers_{};
-    ec::StripMask loaded_ = 0;       // strips whose rows are wholly in their buffers
-    ec::StripMask unreadable_ = 0;   // present strips whose rows could not be read nor healed
-    ec::StripMask healed_ = 0;       // strips that were rewritten once; a second error is final
-    StripIoList reads_;
-    StripIoList writes_;
+    StripeBody& body_;
+    ec::StripMask unreadable_ = 0;  // present strips that are not read any more by this operation
+    bool lent_ = false;             // some of the buffers are the caller's
+    ec::StripMask healed_ = 0;      // strips that run_reads() has healed; a second error is final
+    std::vector<BadSlice> bad_slices_;
+    std::vector<RowMask> write_failures_;
 };
 
 }  // namespace xsan::raid

@@ -5,18 +5,20 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
-#include "raid/geometry.h"
-#include "raid/stripe_op.h"
+#include "raid/rows.h"
+#include "raid/scratch.h"
 #include "raid/write_plan.h"
 
 namespace xsan::raid {
 
-// One request's part of a stripe.
+// One request's part of a stripe; a list of those that go together, in the order in which they arrived.
 struct WriteFragment {
     StripePart part;
     const std::byte* data = nullptr;  // of the whole request; part.buffer_offset counts from it. nullptr: zeros
     bool stable = false;
+    WriteFragment* next = nullptr;
 };
 
 struct Segment {
@@ -27,13 +29,14 @@ struct Segment {
 
 class StripeWrite {
   public:
-    static constexpr std::size_t kFragmentsMax = 16;
+    // Later fragments win where they overlap.
+    StripeWrite(const ec::Scheme& scheme, const WriteFragment& first);
+    StripeWrite(const StripeWrite&) = delete;
+    StripeWrite& operator=(const StripeWrite&) = delete;
 
-    // The fragments are applied in order: later ones win where they overlap.
-    StripeWrite(const ec::Scheme& scheme, std::span<const WriteFragment> fragments);
-
-    Rows hull() const { return hull_; }
-    std::span<Segment> segments() { return {segments_.data(), segment_count_}; }
+    Rows hull() const { return {segments_[0].rows.begin, segments_.back().rows.end}; }
+    std::span<Segment> segments() { return segments_; }
+    std::span<const Segment> segments() const { return segments_; }
 
     // Gathers the data so that strip_data() works. One stable fragment is used where it is; otherwise the
     // data is copied, because what is encoded must be what is written.
@@ -44,17 +47,45 @@ class StripeWrite {
     }
 
   private:
+    // A list of which the first few elements need no allocation.
+    class Segments {
+      public:
+        void push_back(const Segment& segment) {
+            if (more_.empty() && count_ < inline_.size()) {
+                inline_[count_++] = segment;
+                return;
+            }
+            if (more_.empty()) more_.assign(inline_.begin(), inline_.end());
+            more_.push_back(segment);
+        }
+        operator std::span<Segment>() {
+            return more_.empty() ? std::span(inline_.data(), count_) : std::span<Segment>(more_);
+        }
+        operator std::span<const Segment>() const {
+            return more_.empty() ? std::span(inline_.data(), count_)
+                                 : std::span<const Segment>(more_);
+        }
+        bool empty() const { return count_ == 0; }
+        Segment& operator[](std::size_t i) { return std::span<Segment>(*this)[i]; }
+        const Segment& operator[](std::size_t i) const { return std::span<const Segment>(*this)[i]; }
+        Segment& back() { return std::span<Segment>(*this).back(); }
+        const Segment& back() const { return std::span<const Segment>(*this).back(); }
+
+      private:
+        std::array<Segment, PartRows::kMax> inline_;
+        std::size_t count_ = 0;
+        std::vector<Segment> more_;  // all of them, once there are too many
+    };
     struct NewStrip {
         const std::byte* data = nullptr;
         std::uint32_t begin = 0;
     };
-    void cut(std::span<const Piece> pieces);
+    void cut_many();
+    void add_segment(Rows rows, ec::StripMask touched);
 
     const ec::Scheme& scheme_;
-    std::span<const WriteFragment> fragments_;
-    Rows hull_;
-    std::array<Segment, 4 * kFragmentsMax> segments_;
-    std::size_t segment_count_ = 0;
+    const WriteFragment& first_;
+    Segments segments_;
     std::array<NewStrip, ec::kDataStripsMax> strips_{};
 };
 

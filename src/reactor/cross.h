@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -72,12 +73,20 @@ class SpinLock {
   public:
     void lock() {
         while (flag_.exchange(true, std::memory_order_acquire)) {
-            while (flag_.load(std::memory_order_relaxed)) __builtin_ia32_pause();
+            // A holder that lost its processor will not finish while we keep ours.
+            for (int spins = 0; flag_.load(std::memory_order_relaxed); spins++) {
+                if (spins < kSpinsMax) {
+                    __builtin_ia32_pause();
+                } else {
+                    std::this_thread::yield();
+                }
+            }
         }
     }
     void unlock() { flag_.store(false, std::memory_order_release); }
 
   private:
+    static constexpr int kSpinsMax = 1000;
     std::atomic<bool> flag_{false};
 };
 
@@ -167,6 +176,19 @@ class Quiescence {
     // enter and leave on the same reactor; what was reachable at enter() stays valid until leave().
     Token enter();
     void leave(Token token);
+
+    // A token for a scope, also across co_await; the scope ends on the reactor where it began.
+    class Scope {
+      public:
+        explicit Scope(Quiescence& quiescence) : quiescence_(quiescence), token_(quiescence.enter()) {}
+        Scope(const Scope&) = delete;
+        Scope& operator=(const Scope&) = delete;
+        ~Scope() { quiescence_.leave(token_); }
+
+      private:
+        Quiescence& quiescence_;
+        Token token_;
+    };
 
     // Returns when everything that had entered before the call has left. One caller at a time waits;
     // others queue. Runs on any reactor; polls with its timer, since it is off the data path.

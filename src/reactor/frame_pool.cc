@@ -9,6 +9,12 @@
 namespace xsan {
 namespace {
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)  // Clang's word; GCC defines the macro below
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kPooled = false;
 #else

@@ -102,7 +102,9 @@ class Reactor {
     // Called by post() after the inbox became non-empty, from any thread: wake the loop if it may sleep.
     virtual void wake() = 0;
 
-    bool inbox_empty() const { return inbox_.load(std::memory_order_acquire) == nullptr; }
+    // Sequentially consistent, because a loop looks here after it has announced that it sleeps, and post()
+    // looks at that announcement after it has stored its work: one of the two must see the other.
+    bool inbox_empty() const { return inbox_.load(std::memory_order_seq_cst) == nullptr; }
     bool drain_inbox();                 // runs all posted work; true when there was any
     bool run_ready(std::size_t most);   // runs at most that many ready items; true when there was any
     bool fire_timers(TimeNs now);       // makes due timers' work ready; true when there was any

@@ -5,7 +5,6 @@
 
 #include <coroutine>
 #include <cstdint>
-#include <deque>
 #include <utility>
 
 #include "base/assert.h"
@@ -13,6 +12,37 @@
 #include "reactor/task.h"
 
 namespace xsan {
+
+// Coroutines that wait, first come first served. The nodes live in the awaiters, hence in the frames of
+// those who wait: waiting never allocates.
+class WaitList {
+  public:
+    struct Node {
+        std::coroutine_handle<> handle;
+        Node* next = nullptr;
+    };
+
+    bool empty() const { return first_ == nullptr; }
+    void push(Node& node, std::coroutine_handle<> handle) {
+        node = {handle, nullptr};
+        (last_ != nullptr ? last_->next : first_) = &node;
+        last_ = &node;
+    }
+    // Makes the first one ready.
+    void wake_one() {
+        Node& node = *first_;
+        first_ = node.next;
+        if (first_ == nullptr) last_ = nullptr;
+        Reactor::current().make_ready(node.handle);
+    }
+    void wake_all() {
+        while (!empty()) wake_one();
+    }
+
+  private:
+    Node* first_ = nullptr;
+    Node* last_ = nullptr;
+};
 
 // A flag with waiters: wait() returns at once when set.
 class Event {
@@ -29,15 +59,14 @@ class Event {
     }
     void reset() { set_ = false; }
     // Wakes those who wait now without setting the flag: a condition variable's notify_all.
-    void wake_all() {
-        for (auto handle : std::exchange(waiters_, {})) Reactor::current().make_ready(handle);
-    }
+    void wake_all() { waiters_.wake_all(); }
 
     auto wait() {
         struct Awaiter {
             Event& event;
+            WaitList::Node node{};
             bool await_ready() const noexcept { return event.set_; }
-            void await_suspend(std::coroutine_handle<> h) { event.waiters_.push_back(h); }
+            void await_suspend(std::coroutine_handle<> h) { event.waiters_.push(node, h); }
             void await_resume() const noexcept {}
         };
         return Awaiter{*this};
@@ -45,7 +74,7 @@ class Event {
 
   private:
     bool set_ = false;
-    std::deque<std::coroutine_handle<>> waiters_;
+    WaitList waiters_;
 };
 
 // Counts entries; close() refuses new ones and returns when the last has left. A public asynchronous entry
@@ -95,12 +124,13 @@ class Semaphore {
     auto acquire() {
         struct Awaiter {
             Semaphore& semaphore;
+            WaitList::Node node{};
             bool await_ready() const noexcept {
                 if (semaphore.available_ == 0 || !semaphore.waiters_.empty()) return false;
                 semaphore.available_--;
                 return true;
             }
-            void await_suspend(std::coroutine_handle<> h) { semaphore.waiters_.push_back(h); }
+            void await_suspend(std::coroutine_handle<> h) { semaphore.waiters_.push(node, h); }
             void await_resume() const noexcept {}
         };
         return Awaiter{*this};
@@ -111,14 +141,12 @@ class Semaphore {
             return;
         }
         // The unit goes straight to the first waiter: nobody overtakes.
-        const auto next = waiters_.front();
-        waiters_.pop_front();
-        Reactor::current().make_ready(next);
+        waiters_.wake_one();
     }
 
   private:
     std::uint64_t available_;
-    std::deque<std::coroutine_handle<>> waiters_;
+    WaitList waiters_;
 };
 
 // A mutex whose holder may co_await. For control paths; the data path has the stripe interlock.

@@ -22,7 +22,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 repo=$(cd "$here/../.." && pwd -P)
 cache=$repo/build/vm
 wanted=${1-${XSAN_VM_KERNEL-}}
-export PATH=$PATH:/usr/sbin:/sbin
+export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 
 # Loaded in the initramfs: the way to the host's files, the way to the emulator, and the drives, whose probing takes
 # a while and overlaps with the rest of the boot when it starts here.
@@ -139,6 +139,7 @@ if [ "$(cat "$result/complete" 2>/dev/null)" != "$fingerprint" ]; then
     for tool in apt-get dpkg-deb busybox modprobe cpio zstd; do
         command -v "$tool" >/dev/null || die "$tool is missing (apt-get install busybox-static kmod cpio zstd)"
     done
+    ! ldd "$(command -v busybox)" >/dev/null 2>&1 || die "busybox is not the static one (apt-get install busybox-static)"
     rm -rf "$cache"/tree.* "$cache"/new.*
     if [ -e "$result/complete" ]; then
         # Only the way of making the initramfs changed: a run that has the old one open goes on with it.

@@ -26,7 +26,9 @@ Runs SCRIPT as root in a test guest with NVMe drives (serials xsan0, xsan1, ...)
   --append ARGS      more words for the kernel's command line, such as nvme.poll_queues=1
   --log FILE         write the guest's console there (default: a temporary file, shown when the guest fails)
 Environment: XSAN_BUILD is the directory of the built programs (default build/release/tools, build/dev/tools, ... of
-this repository); XSAN_VM_KERNEL another kernel package; XSAN_VM_ACCEL tcg or kvm instead of finding out.
+this repository); XSAN_VM_KERNEL another kernel package; XSAN_VM_ACCEL tcg or kvm instead of finding out;
+XSAN_VM_BOOT_LIMIT the seconds of a boot on an idle machine (90). All XSAN_* variables are in SCRIPT's environment, too.
+Exit status: SCRIPT's; 2 bad usage, 124 killed at --timeout, 125 the guest failed.
 END
 }
 
@@ -35,7 +37,7 @@ misuse() { echo "run.sh: $* (run.sh --help tells more)" >&2; exit 2; }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 repo=$(cd "$here/../.." && pwd -P)
-export PATH=$PATH:/usr/sbin:/sbin
+export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 
 is_number() { [[ $1 =~ ^[0-9]{1,9}$ ]]; }
 
@@ -81,7 +83,9 @@ parse_options() {
         esac
     done
     [ $# -ge 1 ] || misuse "which script?"
-    script=$(realpath -e -- "$1" 2>/dev/null) && [ ! -d "$script" ] && [ -r "$script" ] || misuse "cannot read $1"
+    # A pipe, as of <(...), is readable and has no real path.
+    script=$(realpath -e -- "$1" 2>/dev/null) || script=$1
+    [ -r "$script" ] && [ ! -d "$script" ] || misuse "cannot read $1"
     shift
     arguments=("$@")
 }
@@ -156,6 +160,7 @@ make_images() {
 # a new file.
 take_tools() {
     local directory='' candidate file
+    [ -z "${XSAN_BUILD-}" ] || [ -d "$XSAN_BUILD" ] || misuse "XSAN_BUILD=$XSAN_BUILD is no directory"
     for candidate in ${XSAN_BUILD:+"$XSAN_BUILD/tools" "$XSAN_BUILD"} \
         "$repo"/build/{release,dev,asan,tsan}/tools; do
         if [ -d "$candidate" ]; then directory=$candidate; break; fi
@@ -174,11 +179,12 @@ take_tools() {
 # A write log for power cuts belongs between the two nodes.
 add_drive() {
     local index=$1 serial=xsan$1
-    local device="nvme,id=$serial,serial=$serial,drive=drive-$serial"
+    local file device="nvme,id=$serial,serial=$serial,drive=drive-$serial"
     device+=",logical_block_size=$lba,physical_block_size=$lba"
+    file=$(quoted "$images/$serial.img")
     # no-flush: the host does not lose power, and a flush is still counted and still can fail.
     qemu_options+=(
-        -blockdev "driver=file,node-name=file-$serial,filename=$(quoted "$images/$serial.img"),cache.no-flush=on,discard=unmap"
+        -blockdev "driver=file,node-name=file-$serial,filename=$file,cache.no-flush=on,discard=unmap"
         -blockdev "driver=raw,node-name=drive-$serial,file=file-$serial,discard=unmap"
         -device "$device"
     )
@@ -189,7 +195,14 @@ add_drive() {
 make_qemu_options() {
     local index cmdline cpu
     cmdline="console=ttyS0 quiet mitigations=off panic=-1 oops=panic nvme_core.io_timeout=5"
-    [ "$init" != systemd ] || cmdline+=" fstab=no systemd.unit=xsan-vm.target"
+    if [ "$init" = systemd ]; then
+        # The host's own file systems and what only costs time here; its /tmp must not vanish behind an empty one.
+        cmdline+=" fstab=no systemd.unit=xsan-vm.target"
+        local unit
+        for unit in tmp.mount timers.target systemd-binfmt.service systemd-timesyncd.service; do
+            cmdline+=" systemd.mask=$unit"
+        done
+    fi
     cmdline+=${append:+" $append"}
     if [ "$accel" = kvm ]; then cpu=host; else cpu=max; fi
     qemu_options=(
@@ -243,7 +256,7 @@ choose_accel() {
 # ---- the run ------------------------------------------------------------------------------------------------------
 
 write_share() {
-    local merge=0 program argument
+    local merge=0 program argument name
     # One order of lines for `run.sh ... 2>&1`.
     [ "$(readlink /proc/$$/fd/1)" != "$(readlink /proc/$$/fd/2)" ] || merge=1
     # What the guest cannot see, such as <(...), it gets a copy of.
@@ -252,6 +265,8 @@ write_share() {
         script=$run/tools/.script
     fi
     {
+        # The caller's variables of ours, such as a seed; those of the harness itself come after them and win.
+        for name in $(compgen -e XSAN_); do printf 'export %s=%q\n' "$name" "${!name}"; done
         printf '%s=%q\n' XSAN_REPO "$repo" XSAN_VM_TOOLS "$run/tools" XSAN_VM_DRIVES "$drives" \
             XSAN_VM_MERGE "$merge" XSAN_VM_DIRECTORY "$PWD" XSAN_VM_SCRIPT "$script"
         printf 'XSAN_VM_ARGUMENTS=('
@@ -260,6 +275,10 @@ write_share() {
     } >"$run/share/run.env"
     if [ "$init" = systemd ]; then
         program=/lib/systemd/systemd argument=
+        mkdir "$run/share/units"
+        cp "$here/guest/systemd/xsan-vm.target" "$run/share/units/"
+        sed "s|@REPO@|${repo//[&|\\]/\\&}|" "$here/guest/systemd/xsan-vm-script.service" \
+            >"$run/share/units/xsan-vm-script.service"
     else
         program=/bin/bash argument=$here/guest/init.sh
     fi
@@ -282,12 +301,15 @@ show_log() {
 # Boots until the script has started. A boot under emulation may crash in self-modifying kernel code ("Oops: int3")
 # or hang; neither says anything about the script, which has not run.
 boot() {
-    local try boot_limit=${XSAN_VM_BOOT_LIMIT:-90} deadline
-    for try in 1 2 3 4; do
+    local try tries=4 boot_limit=${XSAN_VM_BOOT_LIMIT:-90} deadline
+    [ "$init" != systemd ] || { boot_limit=$((boot_limit * 2)) tries=2; }
+    # A guest that shares its CPUs with builds and other guests is slow, not hung.
+    boot_limit=$((boot_limit * (1 + $(cut -d. -f1 /proc/loadavg) / $(nproc))))
+    for ((try = 1; try <= tries; try++)); do
         # The death of this program, even by kill -9, is the emulator's.
         setpriv --pdeathsig KILL qemu-system-x86_64 "${qemu_options[@]}" </dev/null >"$log" 2>"$run/qemu-errors" 8>&- &
         qemu=$!
-        deadline=$((SECONDS + boot_limit * try))
+        deadline=$((SECONDS + boot_limit))
         while [ ! -e "$run/share/started" ] && qemu_runs && [ $SECONDS -lt $deadline ]; do nap 0.05; done
         [ ! -e "$run/share/started" ] || return 0
         reap_qemu
@@ -297,18 +319,27 @@ boot() {
         rm -f "$run/monitor"
     done
     show_log 30
-    die "the guest did not boot in $try tries"
+    die "the guest did not boot in $tries tries"
 }
 
 # Waits for the guest's end and leaves with the script's status.
 follow() {
-    local deadline=$((SECONDS + limit)) status printers=()
+    local deadline=$((SECONDS + limit)) status='' printers=()
     tail -n +1 -s 0.1 --pid="$qemu" -f "$run/share/stdout" 2>/dev/null 8>&- &
     printers+=($!)
-    tail -n +1 -s 0.1 --pid="$qemu" -f "$run/share/stderr" 2>/dev/null >&2 8>&- &
+    tail -n +1 -s 0.1 --pid="$qemu" -f "$run/share/stderr" >&2 2>/dev/null 8>&- &
     printers+=($!)
-    while qemu_runs && [ $SECONDS -lt $deadline ]; do nap 0.1; done
-    if qemu_runs; then
+    while qemu_runs && [ $SECONDS -lt $deadline ]; do
+        nap 0.1
+        # What remains is the shutdown, which says nothing about the script any more.
+        if [ -z "$status" ] && [ -e "$run/share/status" ]; then
+            status=$(cat "$run/share/status")
+            deadline=$((SECONDS + 60))
+        fi
+    done
+    if qemu_runs && [ -n "$status" ]; then
+        echo "run.sh: the guest did not power off within 60 seconds" >&2
+    elif qemu_runs; then
         reap_qemu
         wait "${printers[@]}" || true
         show_log 30
@@ -327,20 +358,30 @@ follow() {
     exit "$status"
 }
 
-parse_options "$@"
-for tool in qemu-system-x86_64 setpriv flock python3; do
-    command -v "$tool" >/dev/null || die "$tool is missing (apt-get install qemu-system-x86 util-linux python3)"
-done
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-kernel=$("$here/fetch-kernel.sh") || die "there is no kernel for the guest"
-choose_accel
-make_run_directory
-log=${log:-$run/console}
-make_images
-take_tools
-write_share
-make_qemu_options
-boot
-follow
+# A function and a last line, so that bash has read all of this file before it does anything: it may be edited while
+# a guest runs.
+main() {
+    local tool
+    parse_options "$@"
+    for tool in qemu-system-x86_64 setpriv flock python3; do
+        command -v "$tool" >/dev/null || die "$tool is missing (apt-get install qemu-system-x86 util-linux python3)"
+    done
+    if [ "$init" = systemd ] && ! { [ -x /lib/systemd/systemd ] && command -v udevadm >/dev/null; }; then
+        die "--init systemd needs this machine's systemd and udev (apt-get install systemd udev)"
+    fi
+    trap cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    kernel=$("$here/fetch-kernel.sh") || die "there is no kernel for the guest"
+    choose_accel
+    make_run_directory
+    log=${log:-$run/console}
+    make_images
+    take_tools
+    write_share
+    make_qemu_options
+    boot
+    follow
+}
+
+main "$@"; exit

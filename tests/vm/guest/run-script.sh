@@ -7,7 +7,9 @@
 # shellcheck source=/dev/null
 source /run/xsan-vm/share/run.env
 export XSAN_REPO XSAN_VM_DRIVES
-export XSAN_VM=1 DM_DISABLE_UDEV=1 HOME=/root USER=root LOGNAME=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8
+# Without udev nobody would make the nodes that libdevmapper then waits for.
+[ -d /run/systemd/system ] || export DM_DISABLE_UDEV=1
+export XSAN_VM=1 HOME=/root USER=root LOGNAME=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8
 export PATH=$XSAN_VM_TOOLS:$XSAN_REPO/tests/vm:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd "$XSAN_VM_DIRECTORY" 2>/dev/null || cd /
 

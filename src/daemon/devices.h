@@ -1,0 +1,43 @@
+// Devices named by a person: looked at, checked, claimed. Nothing here writes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "dev/open.h"
+#include "meta/store.h"
+#include "reactor/offload.h"
+#include "reactor/task.h"
+
+namespace xsan::daemon {
+
+struct OpenedDevice {
+    std::string given;  // as it was named
+    std::string domain;
+    std::unique_ptr<dev::BlockDevice> device;
+    std::optional<meta::Examined> examined;  // when it carries an xsan superblock that can be read
+    std::string unreadable;                  // why a superblock that is there cannot be used
+};
+
+// Opens all devices for a pool that is to be made or to grow. Refuses, each in one line: the same drive twice
+// or under two names, one that is in use, and, unless `force`, one that carries anything that is known.
+// `own_pool`: superblocks of this pool are no obstacle (its members come back).
+struct OpenRules {
+    bool force = false;
+    std::optional<Uuid> own_pool;
+};
+Task<Outcome<std::vector<OpenedDevice>>> open_for_pool(std::vector<std::string> names, OpenRules rules,
+                                                       Offload& offload);
+
+// Opens devices to find pools on them; those that cannot be opened or carry no superblock are left out, with
+// the reason logged at debug level, or returned as a failure where `must` is set.
+Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::string> names, bool must,
+                                                           Offload& offload);
+
+// Every block device that may carry a pool: NVMe namespaces and other disks, one name each.
+std::vector<std::string> scan_device_names();
+
+}  // namespace xsan::daemon

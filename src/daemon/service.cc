@@ -1,0 +1,126 @@
+// Life of the service and its table of verbs.
+#include "daemon/service.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace xsan::daemon {
+
+Service::Service(ReactorPool& reactors, Offload& offload, ServiceOptions options)
+    : reactors_(reactors), offload_(offload), options_(std::move(options)), rng_(options_.seed) {}
+
+Service::~Service() = default;
+
+void Service::handle(rpc::Dispatcher& dispatcher, std::string_view method, Verb verb) {
+    dispatcher.handle(method, [this, verb](rpc::Caller, Json params) {
+        return (this->*verb)(std::move(params));
+    });
+}
+
+void Service::handle_change(rpc::Dispatcher& dispatcher, std::string_view method, Verb verb) {
+    dispatcher.handle(method, [this, verb](rpc::Caller, Json params) {
+        return exclusively(verb, std::move(params));
+    });
+}
+
+Task<Service::Answer> Service::exclusively(Verb verb, Json params) {
+    co_await changes_.lock();
+    AsyncMutex::Guard guard(changes_);
+    co_return co_await (this->*verb)(std::move(params));
+}
+
+void Service::register_methods(rpc::Dispatcher& dispatcher) {
+    handle(dispatcher, "ping", &Service::ping);
+    handle(dispatcher, "version", &Service::version);
+    handle(dispatcher, "list", &Service::list);
+    handle(dispatcher, "show", &Service::show);
+    handle(dispatcher, "rebuild.status", &Service::rebuild_status);
+    handle(dispatcher, "scrub.status", &Service::scrub_status);
+    handle(dispatcher, "volume.list", &Service::volume_list);
+    handle_change(dispatcher, "create", &Service::create);
+    handle_change(dispatcher, "assemble", &Service::assemble);
+    handle_change(dispatcher, "stop", &Service::stop_pool);
+    handle_change(dispatcher, "destroy", &Service::destroy);
+    handle_change(dispatcher, "add", &Service::add);
+    handle_change(dispatcher, "fail", &Service::fail);
+    handle_change(dispatcher, "rebuild.start", &Service::rebuild_start);
+    handle_change(dispatcher, "rebuild.resume", &Service::rebuild_start);
+    handle_change(dispatcher, "rebuild.pause", &Service::rebuild_pause);
+    handle_change(dispatcher, "scrub.check", &Service::scrub_check);
+    handle_change(dispatcher, "scrub.pause", &Service::scrub_pause);
+    handle_change(dispatcher, "scrub.resume", &Service::scrub_resume);
+    handle_change(dispatcher, "volume.create", &Service::volume_create);
+    handle_change(dispatcher, "volume.resize", &Service::volume_resize);
+    handle_change(dispatcher, "volume.attach", &Service::volume_attach);
+    handle_change(dispatcher, "volume.detach", &Service::volume_detach);
+    handle_change(dispatcher, "volume.delete", &Service::volume_delete);
+}
+
+pool::Environment Service::environment() {
+    pool::Environment environment;
+    for (unsigned i = 0; i < reactors_.size(); i++) environment.reactors.push_back(&reactors_.at(i));
+    environment.seed = rng_.next();
+    // Of each reactor: enough 4 KiB to 64 KiB buffers for a queue of small writes, few large ones.
+    environment.buffers.counts = {512, 32, 32, 32, 256, 16, 16, 16, 16, 2};
+    return environment;
+}
+
+Outcome<Service::Entry*> Service::find(const std::string& pool_name) {
+    const auto at = pools_.find(pool_name);
+    if (at != pools_.end()) return &at->second;
+    return Failure(Errc::not_found, fmt::format("there is no running pool '{}': `xsanctl list` shows those that "
+                                                "run, `xsanctl assemble` starts one",
+                                                pool_name));
+}
+
+Outcome<pool::Volume*> Service::find_volume(Entry& entry, const std::string& volume_name) {
+    if (pool::Volume* volume = entry.pool->find_volume(volume_name)) return volume;
+    return Failure(Errc::not_found,
+                   fmt::format("pool '{}' has no volume '{}'", entry.pool->name(), volume_name));
+}
+
+Task<void> Service::start() {
+    co_await changes_.lock();
+    AsyncMutex::Guard guard(changes_);
+    const auto remembered = load_state();
+    if (!remembered) {
+        log(LogLevel::warning, "{}", remembered.error().message);
+        co_return;
+    }
+    if (remembered->devices.empty()) co_return;
+    auto opened = co_await open_for_assembly(remembered->devices, false, offload_);
+    if (!opened) {
+        log(LogLevel::error, "{}", opened.error().message);
+        co_return;
+    }
+    const auto started = co_await assemble_from(std::move(*opened), "", false);
+    if (!started) log(LogLevel::error, "{}", started.error().message);
+    co_await delete_orphans(remembered->ublk_numbers);
+}
+
+Task<void> Service::stop() {
+    co_await changes_.lock();
+    AsyncMutex::Guard guard(changes_);
+    for (auto& [name, entry] : pools_) {
+        for (pool::Volume* volume : entry.pool->volumes()) {
+            const auto at = entry.targets.find(volume->id());
+            if (at == entry.targets.end()) continue;
+            const auto stopped = co_await at->second->stop();
+            if (!stopped) {
+                log(LogLevel::info, "{} stays for the next daemon: {}", at->second->path(),
+                    stopped.error().message);
+                co_await at->second->abandon();
+            }
+            abandoned_.push_back(std::move(at->second));
+            entry.targets.erase(at);
+        }
+        const auto stopped = co_await entry.pool->stop();
+        if (!stopped) log(LogLevel::error, "{}", stopped.error().message);
+    }
+    pools_.clear();
+}
+
+Task<Service::Answer> Service::ping(Json) { co_return Json::object({{"pong", true}}); }
+
+}  // namespace xsan::daemon

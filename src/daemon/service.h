@@ -1,0 +1,144 @@
+// Service: everything that xsand does, behind the control protocol and in process alike: pools, their
+// volumes' block devices, and the verbs of the command line with their checks and their JSON.
+//
+// Owned by the main program. Lives on the control reactor. start() takes up what a previous daemon left;
+// stop() leaves devices that are in use to the next one. Verbs run one after the other where they change
+// anything (changes_), so that two commands never meet half done; reading verbs do not wait.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/config.h"
+#include "daemon/devices.h"
+#include "pool/pool.h"
+#include "pool/volume.h"
+#include "reactor/offload.h"
+#include "reactor/reactor_pool.h"
+#include "reactor/sync.h"
+#include "rpc/dispatcher.h"
+#include "rpc/params.h"
+#include "ublk/target.h"
+
+namespace xsan::daemon {
+
+struct ServiceOptions {
+    Config config;
+    std::string run_folder = "/run/xsan";  // state.json and the links that the udev rule reads
+    std::uint64_t seed = 0;
+};
+
+std::string_view job_state_name(pool::JobState state);
+
+class Service {
+  public:
+    Service(ReactorPool& reactors, Offload& offload, ServiceOptions options);
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+    ~Service();
+
+    // Registers a handler for every verb. The dispatcher must not outlive the service.
+    void register_methods(rpc::Dispatcher& dispatcher);
+
+    // Assembles the pools that state.json names and takes over their live block devices. What fails is
+    // logged; the daemon serves what it can.
+    Task<void> start();
+    // Detaches devices that nobody uses, leaves the others waiting for the next daemon, stops the pools.
+    Task<void> stop();
+    // Devices that stop() left to the next daemon. Their buffers must outlive the reactors.
+    std::vector<std::unique_ptr<ublk::Target>> take_abandoned() { return std::move(abandoned_); }
+
+  private:
+    using Json = nlohmann::json;
+    using Answer = Outcome<Json>;
+
+    struct Entry {
+        std::unique_ptr<pool::Pool> pool;
+        std::map<meta::VolumeId, std::unique_ptr<ublk::Target>> targets;
+    };
+
+    // verbs_pool.cc
+    Task<Answer> create(Json params);
+    Task<Answer> list(Json params);
+    Task<Answer> show(Json params);
+    Task<Answer> assemble(Json params);
+    Task<Answer> stop_pool(Json params);
+    Task<Answer> destroy(Json params);
+    Task<Answer> add(Json params);
+    Task<Answer> fail(Json params);
+    Task<Answer> rebuild_start(Json params);
+    Task<Answer> rebuild_pause(Json params);
+    Task<Answer> rebuild_status(Json params);
+    Task<Answer> scrub_check(Json params);
+    Task<Answer> scrub_hold(Json params, bool paused);
+    Task<Answer> scrub_pause(Json params);
+    Task<Answer> scrub_resume(Json params);
+    Task<Answer> scrub_status(Json params);
+    Task<Answer> ping(Json params);
+    Task<Answer> version(Json params);
+    // verbs_volume.cc
+    Task<Answer> volume_create(Json params);
+    Task<Answer> volume_resize(Json params);
+    Task<Answer> volume_attach(Json params);
+    Task<Answer> volume_detach(Json params);
+    Task<Answer> volume_delete(Json params);
+    Task<Answer> volume_list(Json params);
+
+    using Verb = Task<Answer> (Service::*)(Json params);
+    void handle(rpc::Dispatcher& dispatcher, std::string_view method, Verb verb);
+    void handle_change(rpc::Dispatcher& dispatcher, std::string_view method, Verb verb);
+    Task<Answer> exclusively(Verb verb, Json params);
+
+    static Outcome<void> check_block_size(const std::vector<pool::NewDevice>& devices,
+                                          std::uint32_t block_bytes);
+    Outcome<Entry*> find(const std::string& pool_name);
+    Outcome<pool::Volume*> find_volume(Entry& entry, const std::string& volume_name);
+    pool::Environment environment();
+
+    // assembly.cc
+    struct Candidates {
+        std::vector<pool::Pool::Found> found;
+        std::string name;
+    };
+    Task<Outcome<std::vector<std::string>>> assemble_from(std::vector<OpenedDevice> devices,
+                                                          const std::string& only, bool accept_missing);
+    Task<void> delete_orphans(std::vector<unsigned> numbers);
+    Task<Outcome<void>> resume_volumes(Entry& entry);
+
+    // attach.cc
+    Task<Outcome<void>> check_ublk();
+    Task<Outcome<std::string>> attach(Entry& entry, pool::Volume& volume);
+    Task<Outcome<void>> recover(Entry& entry, pool::Volume& volume, unsigned number);
+    Task<Outcome<void>> detach(Entry& entry, pool::Volume& volume, bool remember);
+    Task<Outcome<void>> detach_all(Entry& entry, bool remember);
+    ublk::TargetOptions target_options(const pool::Volume& volume) const;
+
+    // show.cc
+    Json describe(Entry& entry);
+    Json describe_members(const pool::Pool& pool) const;
+    Json describe_volumes(Entry& entry);
+    Json describe_jobs(const pool::Pool& pool) const;
+
+    // state_file.cc
+    Task<void> save_state();
+    struct Remembered {
+        std::vector<std::string> devices;
+        std::vector<unsigned> ublk_numbers;
+    };
+    Outcome<Remembered> load_state() const;
+
+    ReactorPool& reactors_;
+    Offload& offload_;
+    ServiceOptions options_;
+    Rng rng_;
+    AsyncMutex changes_;
+    std::map<std::string, Entry> pools_;
+    std::vector<std::unique_ptr<ublk::Target>> abandoned_;
+};
+
+}  // namespace xsan::daemon

@@ -1,0 +1,234 @@
+// Verbs on pools and members.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "daemon/service.h"
+
+namespace xsan::daemon {
+namespace {
+
+Outcome<meta::Consistency> parse_consistency(const std::string& text) {
+    if (text == "resync") return meta::Consistency::resync;
+    if (text == "none") return meta::Consistency::none;
+    if (text == "log") return meta::Consistency::log;
+    return Failure(Errc::invalid_argument,
+                   fmt::format("'{}' is no consistency policy: use log, resync or none", text));
+}
+
+std::vector<pool::NewDevice> to_new_devices(std::vector<OpenedDevice> opened, bool spare) {
+    std::vector<pool::NewDevice> devices;
+    for (OpenedDevice& one : opened) {
+        devices.push_back({std::move(one.device), std::move(one.domain), spare});
+    }
+    return devices;
+}
+
+}  // namespace
+
+Task<Service::Answer> Service::create(Json json) {
+    const rpc::Params params(json);
+    const Config::Create& defaults = options_.config.create;
+    const std::string name = params.text("name");
+    if (pools_.contains(name)) {
+        co_return Failure(Errc::exists, fmt::format("a pool named '{}' is running already", name));
+    }
+    std::vector<std::string> names = params.texts("devices");
+    const std::size_t holding = names.size();
+    for (std::string& spare : params.texts("spares")) names.push_back(std::move(spare));
+
+    pool::CreateOptions options;
+    options.name = name;
+    const auto strip = static_cast<std::uint32_t>(
+        params.maybe_size("strip_bytes").value_or(defaults.strip_bytes));
+    XSAN_CO_CHECK(options.scheme,
+                  ec::parse_scheme(params.text("scheme"), static_cast<unsigned>(holding), strip));
+    options.extent_bytes = params.maybe_size("extent_bytes").value_or(defaults.extent_bytes.value_or(0));
+    XSAN_CO_CHECK(options.consistency,
+                  parse_consistency(params.maybe_text("consistency").value_or(defaults.consistency)));
+    const bool attach_it = params.flag("attach");
+    if (attach_it) XSAN_CO_TRY_VOID(check_ublk());
+
+    OpenRules rules;
+    rules.force = params.flag("force");
+    XSAN_CO_TRY(auto opened, open_for_pool(std::move(names), rules, offload_));
+    auto devices = to_new_devices(std::move(opened), false);
+    for (std::size_t i = holding; i < devices.size(); i++) devices[i].spare = true;
+
+    pool::VolumeOptions volume;
+    volume.name = params.maybe_text("volume").value_or("data");
+    volume.scheme = options.scheme;
+    volume.size_bytes = params.maybe_size("size_bytes").value_or(0);
+    volume.block_bytes =
+        static_cast<std::uint32_t>(params.maybe_size("block_bytes").value_or(defaults.block_bytes));
+    XSAN_CO_CHECK_VOID(check_block_size(devices, volume.block_bytes));
+    XSAN_CO_TRY(auto made, pool::Pool::create(environment(), std::move(options), std::move(devices)));
+    Entry& entry = pools_[name];
+    entry.pool = std::move(made);
+    log(LogLevel::info, "pool {} was created", name);
+    const auto failed = [&](const Failure& why) {
+        return Failure(why.code, fmt::format("pool '{}' was created, but: {}", name, why.message));
+    };
+    const auto created = co_await entry.pool->create_volume(std::move(volume));
+    if (!created) co_return failed(created.error());
+    Json device = nullptr;
+    if (attach_it) {
+        const auto path = co_await attach(entry, **created);
+        if (!path) co_return failed(path.error());
+        device = *path;
+    }
+    co_await save_state();
+    co_return Json::object({{"pool", describe(entry)}, {"device", device}});
+}
+
+Task<Service::Answer> Service::stop_pool(Json json) {
+    const rpc::Params params(json);
+    const std::string name = params.text("pool");
+    XSAN_CO_CHECK(Entry* entry, find(name));
+    // Volumes stay marked as attached: the next assembly attaches them again.
+    XSAN_CO_TRY_VOID(detach_all(*entry, false));
+    const auto stopped = co_await entry->pool->stop();
+    pools_.erase(name);
+    co_await save_state();
+    if (!stopped) co_return stopped.error();
+    log(LogLevel::info, "pool {} was stopped", name);
+    co_return Json::object({{"pool", name}});
+}
+
+Task<Service::Answer> Service::destroy(Json json) {
+    const rpc::Params params(json);
+    const std::string name = params.text("pool");
+    XSAN_CO_CHECK(Entry* entry, find(name));
+    if (!params.flag("yes")) {
+        co_return Failure(Errc::invalid_argument,
+                          fmt::format("destroying pool '{}' deletes all of its data: say --yes", name));
+    }
+    XSAN_CO_TRY_VOID(detach_all(*entry, false));
+    const auto destroyed = co_await entry->pool->destroy();
+    pools_.erase(name);
+    co_await save_state();
+    if (!destroyed) co_return destroyed.error();
+    log(LogLevel::info, "pool {} was destroyed", name);
+    co_return Json::object({{"pool", name}});
+}
+
+Task<Service::Answer> Service::add(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    const bool spare = params.flag("spare");
+    OpenRules rules;
+    rules.force = params.flag("force");
+    rules.own_pool = entry->pool->state().pool().uuid;
+    XSAN_CO_TRY(auto opened, open_for_pool(params.texts("devices"), rules, offload_));
+    std::vector<pool::NewDevice> fresh;
+    std::vector<pool::Pool::Found> returning;
+    for (OpenedDevice& one : opened) {
+        const bool own = one.examined && one.examined->superblock.pool_uuid == *rules.own_pool;
+        const bool known = own && entry->pool->is_known(one.examined->superblock);
+        if (known) {
+            returning.push_back({std::move(one.device), *one.examined});
+        } else if (own && !rules.force) {
+            co_return Failure(Errc::exists, fmt::format("{} was a member of this pool once and was replaced: use "
+                                                        "--force to add it anew",
+                                                        one.given));
+        } else {
+            fresh.push_back({std::move(one.device), std::move(one.domain), spare});
+        }
+    }
+    for (pool::Pool::Found& found : returning) {
+        XSAN_CO_TRY_VOID(entry->pool->readmit(std::move(found)));
+    }
+    if (!fresh.empty()) XSAN_CO_TRY_VOID(entry->pool->add(std::move(fresh)));
+    co_await save_state();
+    co_return describe(*entry);
+}
+
+Task<Service::Answer> Service::fail(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    XSAN_CO_CHECK(const MemberIndex member, entry->pool->find_member(params.text("device")));
+    XSAN_CO_TRY_VOID(entry->pool->fail(member));
+    co_return describe(*entry);
+}
+
+Task<Service::Answer> Service::rebuild_start(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    XSAN_CO_TRY_VOID(entry->pool->set_rebuild(false, params.maybe_size("rate_max_bytes")));
+    Json only_pool;
+    only_pool["pool"] = params.text("pool");
+    co_return co_await rebuild_status(std::move(only_pool));
+}
+
+Task<Service::Answer> Service::rebuild_pause(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    XSAN_CO_TRY_VOID(entry->pool->set_rebuild(true, params.maybe_size("rate_max_bytes")));
+    Json only_pool;
+    only_pool["pool"] = params.text("pool");
+    co_return co_await rebuild_status(std::move(only_pool));
+}
+
+Task<Service::Answer> Service::rebuild_status(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    const pool::RebuildStatus status = entry->pool->rebuild_status();
+    co_return Json::object({{"jobs", describe_jobs(*entry->pool)},
+                            {"pending_groups", status.pending_groups},
+                            {"unplaced_groups", status.unplaced_groups},
+                            {"failed_groups", status.failed_groups}});
+}
+
+Task<Service::Answer> Service::scrub_check(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    XSAN_CO_TRY_VOID(entry->pool->start_scrub());
+    co_return co_await scrub_status(std::move(json));
+}
+
+Task<Service::Answer> Service::scrub_hold(Json json, bool paused) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    entry->pool->pause_scrub(paused);
+    co_return co_await scrub_status(std::move(json));
+}
+
+Task<Service::Answer> Service::scrub_pause(Json json) { return scrub_hold(std::move(json), true); }
+Task<Service::Answer> Service::scrub_resume(Json json) { return scrub_hold(std::move(json), false); }
+
+Task<Service::Answer> Service::scrub_status(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    const pool::ScrubStatus& scrub = entry->pool->scrub_status();
+    const double percent = scrub.stripes_total == 0
+                               ? (scrub.state == pool::JobState::done ? 100.0 : 0.0)
+                               : 100.0 * static_cast<double>(scrub.stripes_checked) /
+                                     static_cast<double>(scrub.stripes_total);
+    Json state = nullptr;
+    if (scrub.ever) state = job_state_name(scrub.state);
+    co_return Json::object({{"state", state},
+                            {"percent", percent},
+                            {"stripes_checked", scrub.stripes_checked},
+                            {"stripes_total", scrub.stripes_total},
+                            {"mismatches", scrub.mismatches},
+                            {"incomplete", scrub.incomplete},
+                            {"errors", scrub.errors}});
+}
+
+// A volume's blocks cannot be smaller than those of its members.
+Outcome<void> Service::check_block_size(const std::vector<pool::NewDevice>& devices,
+                                        std::uint32_t block_bytes) {
+    for (const pool::NewDevice& d : devices) {
+        const std::uint32_t needs = d.device->limits().logical_block_bytes;
+        if (needs > block_bytes) {
+            return Failure(Errc::invalid_argument,
+                           fmt::format("{} has blocks of {} bytes: a volume with --block {} is not possible on it",
+                                       d.device->identity().path, needs, block_bytes));
+        }
+    }
+    return {};
+}
+
+}  // namespace xsan::daemon

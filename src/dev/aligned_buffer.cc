@@ -1,0 +1,99 @@
+// Allocation of I/O memory.
+#include "dev/aligned_buffer.h"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/units.h"
+
+namespace xsan::dev {
+namespace {
+
+std::byte* allocate_aligned(std::size_t bytes) {
+    void* memory = std::aligned_alloc(kBufferAlignment, round_up(bytes, kBufferAlignment));
+    XSAN_ASSERT(memory != nullptr);
+    return static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
+    if (bytes == 0) return;
+    data_ = allocate_aligned(bytes);
+    std::memset(data_, 0, bytes);
+}
+
+AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& o) noexcept {
+    if (this != &o) {
+        std::free(data_);
+        data_ = std::exchange(o.data_, nullptr);
+        size_ = std::exchange(o.size_, 0);
+    }
+    return *this;
+}
+
+AlignedBuffer::~AlignedBuffer() {
+    std::free(data_);
+}
+
+BufferPool::BufferPool(const Options& options) {
+    for (std::size_t c = 0; c < kClasses; c++)
+        arena_bytes_ += (kSmallest << c) * options.counts[c];
+    if (arena_bytes_ == 0) return;
+    // One mapping, largest class first, so that large buffers lie on large pages where there are
+    // any.
+    void* memory =
+        ::mmap(nullptr, arena_bytes_, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | (options.prefault ? MAP_POPULATE : 0), -1, 0);
+    XSAN_ASSERT(memory != MAP_FAILED);
+    (void)::madvise(memory, arena_bytes_, MADV_HUGEPAGE);  // a wish
+    arena_ = static_cast<std::byte*>(memory);
+    std::byte* next = arena_;
+    for (std::size_t c = kClasses; c-- > 0;) {
+        free_[c].reserve(options.counts[c]);
+        for (std::uint32_t i = 0; i < options.counts[c]; i++, next += kSmallest << c) {
+            free_[c].push_back(next);
+        }
+    }
+}
+
+BufferPool::~BufferPool() {
+    XSAN_ASSERT(in_use_ == 0);
+    if (arena_ != nullptr) ::munmap(arena_, arena_bytes_);
+}
+
+PoolBuffer BufferPool::acquire(std::size_t bytes) {
+    XSAN_ASSERT(bytes > 0);
+    PoolBuffer buffer;
+    buffer.pool_ = this;
+    buffer.size_ = bytes;
+    in_use_++;
+    if (bytes <= kLargest) {
+        const auto c = static_cast<std::size_t>(std::bit_width((bytes - 1) / kSmallest));
+        if (!free_[c].empty()) {
+            buffer.data_ = free_[c].back();
+            free_[c].pop_back();
+            buffer.size_class_ = static_cast<std::uint8_t>(c);
+            return buffer;
+        }
+    }
+    fallbacks_++;
+    buffer.data_ = allocate_aligned(bytes);
+    buffer.size_class_ = kAllocated;
+    return buffer;
+}
+
+void BufferPool::give_back(std::byte* data, std::uint8_t size_class) {
+    in_use_--;
+    if (size_class == kAllocated) {
+        std::free(data);
+    } else {
+        free_[size_class].push_back(data);
+    }
+}
+
+}  // namespace xsan::dev

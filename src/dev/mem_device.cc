@@ -1,0 +1,104 @@
+// Memory-backed and null devices.
+#include "dev/mem_device.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <bit>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/units.h"
+#include "dev/request_check.h"
+
+namespace xsan::dev {
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+
+DeviceIdentity make_identity(const char* kind, std::uint64_t size_bytes) {
+    // Two devices of one size are two devices: numbered, since they have no name of their own.
+    static std::atomic<unsigned> count{0};
+    DeviceIdentity identity;
+    identity.kind = kind;
+    identity.path = fmt::format("{}:{}", kind, format_size(size_bytes));
+    identity.unique_id = fmt::format("{}:{}", kind, count.fetch_add(1));
+    return identity;
+}
+
+DeviceLimits make_limits(std::uint64_t size_bytes, std::uint32_t logical_block_bytes) {
+    XSAN_ASSERT(std::has_single_bit(logical_block_bytes) && size_bytes % logical_block_bytes == 0);
+    DeviceLimits limits;
+    limits.size_bytes = size_bytes;
+    limits.logical_block_bytes = logical_block_bytes;
+    limits.physical_block_bytes = logical_block_bytes;
+    limits.atomic_write_bytes = logical_block_bytes;
+    limits.transfer_bytes_max = 1u << 30;
+    limits.buffer_alignment = 1;
+    limits.iov_count_max = 1024;
+    limits.discard = true;
+    limits.discard_zeroes = true;
+    limits.discard_granularity_bytes = logical_block_bytes;
+    return limits;
+}
+
+}  // namespace
+
+MemDevice::MemDevice(std::uint64_t size_bytes, std::uint32_t logical_block_bytes)
+    : identity_(make_identity("mem", size_bytes)),
+      limits_(make_limits(size_bytes, logical_block_bytes)) {
+    if (size_bytes == 0) return;
+    void* memory = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    XSAN_ASSERT(memory != MAP_FAILED);
+    data_ = static_cast<std::byte*>(memory);
+}
+
+MemDevice::~MemDevice() {
+    if (data_ != nullptr) ::munmap(data_, limits_.size_bytes);
+}
+
+void MemDevice::act(const IoRequest& request) {
+    std::byte* position = data_ + request.offset;
+    if (request.kind == IoKind::read || request.kind == IoKind::write) {
+        for (std::uint32_t i = 0; i < request.iov_count; i++) {
+            const iovec& piece = request.iov[i];
+            if (request.kind == IoKind::read) {
+                std::memcpy(piece.iov_base, position, piece.iov_len);
+            } else {
+                std::memcpy(position, piece.iov_base, piece.iov_len);
+            }
+            position += piece.iov_len;
+        }
+        return;
+    }
+    if (request.kind == IoKind::flush) return;
+    // Zeroes: whole pages go back to the system, the rest is cleared.
+    const std::uint64_t end = request.offset + request.length;
+    const std::uint64_t pages_begin = round_up(request.offset, kPage);
+    const std::uint64_t pages_end = round_down(end, kPage);
+    if (request.length >= 16 * kPage &&
+        ::madvise(data_ + pages_begin, pages_end - pages_begin, MADV_DONTNEED) == 0) {
+        std::memset(position, 0, pages_begin - request.offset);
+        std::memset(data_ + pages_end, 0, end - pages_end);
+    } else {
+        std::memset(position, 0, request.length);
+    }
+}
+
+void MemDevice::submit(IoRequest& request) {
+    const Error error = check_request(limits_, request);
+    if (error.is_ok()) act(request);
+    complete_later(request, error);
+}
+
+NullDevice::NullDevice(std::uint64_t size_bytes, std::uint32_t logical_block_bytes)
+    : identity_(make_identity("null", size_bytes)),
+      limits_(make_limits(size_bytes, logical_block_bytes)) {}
+
+void NullDevice::submit(IoRequest& request) {
+    complete_later(request, check_request(limits_, request));
+}
+
+}  // namespace xsan::dev

@@ -1,0 +1,91 @@
+// PerReactor<T>: one T per reactor, made at its first use there. Only the own reactor uses its T;
+// others may look at it (for_each) if T allows that.
+//
+// OpPool<Op>: a free list of operations that grows in blocks and never moves or frees one.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "base/assert.h"
+#include "reactor/reactor.h"
+
+namespace xsan::dev {
+
+inline constexpr unsigned kReactorsMax = 128;
+
+template <class T>
+class PerReactor {
+  public:
+    PerReactor() = default;
+    PerReactor(const PerReactor&) = delete;
+    PerReactor& operator=(const PerReactor&) = delete;
+    ~PerReactor() {
+        for (auto& slot : slots_)
+            delete slot.load(std::memory_order_acquire);
+    }
+
+    T* find() const { return slot().load(std::memory_order_relaxed); }
+    // The T of the current reactor, made by `make` (which returns a unique_ptr) where there is none
+    // yet.
+    template <class Make>
+    T& local(Make&& make) {
+        auto& here = slot();
+        T* value = here.load(std::memory_order_relaxed);
+        if (value == nullptr) {
+            value = make().release();
+            here.store(value, std::memory_order_release);
+        }
+        return *value;
+    }
+    template <class F>
+    void for_each(F&& f) const {
+        for (const auto& slot : slots_) {
+            if (T* value = slot.load(std::memory_order_acquire); value != nullptr) f(*value);
+        }
+    }
+
+  private:
+    std::atomic<T*>& slot() const {
+        const unsigned index = Reactor::current().index();
+        XSAN_ASSERT(index < kReactorsMax);
+        return slots_[index];
+    }
+    mutable std::array<std::atomic<T*>, kReactorsMax> slots_{};
+};
+
+template <class Op>  // Op has a member `Op* next_free`
+class OpPool {
+  public:
+    Op& get() {
+        if (free_ == nullptr) grow();
+        Op& op = *free_;
+        free_ = op.next_free;
+        in_use_++;
+        return op;
+    }
+    void put(Op& op) {
+        op.next_free = free_;
+        free_ = &op;
+        in_use_--;
+    }
+    std::size_t in_use() const { return in_use_; }
+
+  private:
+    static constexpr std::size_t kBlock = 64;
+    void grow() {
+        blocks_.push_back(std::make_unique<Op[]>(kBlock));
+        for (std::size_t i = kBlock; i-- > 0;) {
+            blocks_.back()[i].next_free = free_;
+            free_ = &blocks_.back()[i];
+        }
+    }
+    std::vector<std::unique_ptr<Op[]>> blocks_;
+    Op* free_ = nullptr;
+    std::size_t in_use_ = 0;
+};
+
+}  // namespace xsan::dev

@@ -1,0 +1,256 @@
+// Members by command, and what `show` says.
+#include <charconv>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "pool/pool.h"
+#include "pool/volume.h"
+
+namespace xsan::pool {
+
+Outcome<MemberIndex> Pool::find_member(const std::string& text) const {
+    const auto& all = state().members();
+    const auto uuid = Uuid::parse(text);
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool is_number = error == std::errc() && end == text.data() + text.size();
+    for (std::size_t i = 0; i < all.size(); i++) {
+        if (!all[i] || all[i]->state == meta::MemberState::removed) continue;
+        if ((uuid && all[i]->uuid == *uuid) || (is_number && number == i) || all[i]->path == text) {
+            return MemberIndex{static_cast<std::uint16_t>(i)};
+        }
+    }
+    return Failure(Errc::not_found,
+                   fmt::format("pool '{}' has no member '{}': give its path, index or UUID as `xsanctl show` "
+                               "prints them",
+                               name(), text));
+}
+
+bool Pool::is_known(const meta::Superblock& superblock) const {
+    const auto& all = state().members();
+    const std::size_t index = superblock.member_index.get();
+    return superblock.pool_uuid == state().pool().uuid && index < all.size() && all[index] &&
+           all[index]->uuid == superblock.member_uuid;
+}
+
+std::uint32_t Pool::member_atomic_bytes() const {
+    std::uint32_t smallest = UINT32_MAX;
+    for (unsigned i = 0; i < groups_->member_limit(); i++) {
+        const dev::BlockDevice* device = members_.live(MemberIndex{static_cast<std::uint16_t>(i)});
+        if (device != nullptr) smallest = std::min(smallest, device->limits().atomic_write_bytes);
+    }
+    return smallest;
+}
+
+Task<Outcome<void>> Pool::fail(MemberIndex member) {
+    co_await admin_.lock();
+    AsyncMutex::Guard guard(admin_);
+    const meta::Member stored = *state().members()[member.get()];
+    if (stored.state == meta::MemberState::missing && !stored.spare) {
+        // A drive that was away is told not to come back by itself.
+        meta::Record record;
+        record.kind = meta::RecordKind::member_set;
+        record.member_index = member;
+        record.member = stored;
+        record.member.state = meta::MemberState::faulty;
+        std::vector<meta::Record> records;
+        records.push_back(std::move(record));
+        const auto committed = co_await commit(std::move(records));
+        if (!committed) co_return Failure(committed.error().code, "the pool's metadata cannot be written");
+        co_return Outcome<void>{};
+    }
+    if (stored.state != meta::MemberState::in_sync) {
+        co_return Failure(Errc::invalid_argument, fmt::format("{} is {} already", stored.path, "faulty"));
+    }
+    if (!may_lose(member)) {
+        co_return Failure(Errc::too_many_failures,
+                          fmt::format("failing {} would lose data: groups on it have no redundancy left; wait for "
+                                      "the rebuild, or add a drive first",
+                                      stored.path));
+    }
+    const auto lost = co_await lose_member(member, meta::MemberState::faulty, Error{Errc::aborted});
+    if (!lost) {
+        co_return Failure(lost.error().code, fmt::format("{} could not be failed: {}", stored.path,
+                                                         errc_name(lost.error().code)));
+    }
+    co_return Outcome<void>{};
+}
+
+Task<Outcome<void>> Pool::add(std::vector<NewDevice> devices) {
+    co_await admin_.lock();
+    AsyncMutex::Guard guard(admin_);
+    std::vector<meta::Member> members;
+    for (const NewDevice& device : devices) {
+        XSAN_CO_CHECK(auto member, make_member(device, state().pool().extent_bytes,
+                                               state().pool().extents_max, rng_));
+        members.push_back(std::move(member));
+    }
+    if (state().members().size() + devices.size() > kMembersMax) {
+        co_return Failure(Errc::no_space, fmt::format("a pool has at most {} drives", kMembersMax));
+    }
+    for (std::size_t i = 0; i < devices.size(); i++) {
+        const MemberIndex index{static_cast<std::uint16_t>(state().members().size())};
+        meta::Record record;
+        record.kind = meta::RecordKind::member_set;
+        record.member_index = index;
+        record.member = members[i];
+        std::vector<meta::Record> records;
+        records.push_back(std::move(record));
+        const meta::Store::NewMember joining{index, devices[i].device.get()};
+        members_.slot(index).extents.reset(members[i].layout.extent_count);
+        members_.slot(index).traffic_at_start = engine_->traffic().total(index);
+        XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));
+        members_.attach(index, std::move(devices[i].device), members[i].layout);
+        groups_->set_member_limit(index.get() + 1u);
+        members_.set_live(index, true);
+        rebuild_wake_.set();
+    }
+    co_return Outcome<void>{};
+}
+
+Task<Outcome<void>> Pool::readmit(Found found) {
+    co_await admin_.lock();
+    AsyncMutex::Guard guard(admin_);
+    const MemberIndex index = found.examined.superblock.member_index;
+    const std::string path = found.device->identity().path;
+    const auto& all = state().members();
+    if (found.examined.superblock.pool_uuid != state().pool().uuid || index.get() >= all.size() ||
+        !all[index.get()] || all[index.get()]->uuid != found.examined.superblock.member_uuid) {
+        co_return Failure(Errc::invalid_argument,
+                          fmt::format("{} is no member of pool '{}' any more: add it with --force", path, name()));
+    }
+    meta::Member member = *all[index.get()];
+    if (member.state == meta::MemberState::in_sync) {
+        co_return Failure(Errc::exists, fmt::format("{} is a member of pool '{}' already", path, name()));
+    }
+    if (found.device->limits().size_bytes < member.layout.size_bytes) {
+        co_return Failure(Errc::invalid_argument, fmt::format("{} is smaller than it was", path));
+    }
+    // What it holds is stale, all of it, and that becomes durable together with its return.
+    meta::Record stale;
+    stale.kind = meta::RecordKind::member_stale;
+    stale.member_index = index;
+    meta::Record back;
+    back.kind = meta::RecordKind::member_set;
+    back.member_index = index;
+    back.member = member;
+    back.member.state = meta::MemberState::in_sync;
+    back.member.path = path;
+    std::vector<meta::Record> records;
+    records.push_back(std::move(stale));
+    records.push_back(std::move(back));
+    const meta::Store::NewMember joining{index, found.device.get()};
+    XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));
+    MemberTable::Slot& slot = members_.slot(index);
+    slot.vanished = false;
+    slot.kept_reported = false;
+    slot.rewritten_offset = UINT64_MAX;
+    members_.attach(index, std::move(found.device), member.layout);
+    members_.set_live(index, true);
+    log(LogLevel::info, "pool {}: {} is back; what it holds is stale and is rebuilt", name(), path);
+    rebuild_wake_.set();
+    co_return Outcome<void>{};
+}
+
+PoolHealth Pool::health() const {
+    const RebuildStatus damage = rebuild_status();
+    bool vanished = false;
+    bool lost = false;
+    const auto& all = state().members();
+    for (std::size_t i = 0; i < all.size(); i++) {
+        if (!all[i] || all[i]->state == meta::MemberState::removed) continue;
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        if (members_.live(index) == nullptr) lost = true;
+        if (members_.live(index) != nullptr && members_.slot(index).vanished) vanished = true;
+    }
+    if (damage.failed_groups > 0 || vanished) return PoolHealth::failed;
+    if (damage.pending_groups + damage.unplaced_groups > 0) return PoolHealth::degraded;
+    return lost && store_needs_members() ? PoolHealth::degraded : PoolHealth::online;
+}
+
+// Has the pool fewer live members than some scheme of it wants?
+bool Pool::store_needs_members() const {
+    unsigned live = 0;
+    for (unsigned i = 0; i < groups_->member_limit(); i++) {
+        if (members_.live(MemberIndex{static_cast<std::uint16_t>(i)}) != nullptr) live++;
+    }
+    for (const auto& scheme : state().schemes()) {
+        if (scheme && live < scheme->members_min()) return true;
+    }
+    return false;
+}
+
+std::vector<MemberStatus> Pool::member_status() const {
+    std::vector<MemberStatus> out;
+    const auto& all = state().members();
+    for (std::size_t i = 0; i < all.size(); i++) {
+        if (!all[i] || all[i]->state == meta::MemberState::removed) continue;
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        MemberStatus status;
+        status.index = index;
+        status.member = *all[i];
+        status.member.counters = counters_of(index);
+        status.live = members_.live(index) != nullptr;
+        if (status.live && members_.slot(index).vanished) status.member.state = meta::MemberState::missing;
+        const ExtentAllocator& extents = members_.slot(index).extents;
+        status.used_bytes = (extents.total() - extents.free()) * state().pool().extent_bytes;
+        status.traffic = engine_->traffic().total(index);
+        status.receives = status.live && is_only_receiving(index);
+        out.push_back(std::move(status));
+    }
+    return out;
+}
+
+// A member that is live but holds no strip that can be read yet, only such as are being written.
+bool Pool::is_only_receiving(MemberIndex member) const {
+    bool stale = false;
+    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
+        const GroupRow* row = state().row(GroupIndex{g});
+        if (row == nullptr) continue;
+        for (const StripRef& strip : row->strips()) {
+            if (strip.state() == StripState::none || strip.member() != member) continue;
+            if (strip.state() == StripState::ok) return false;
+            stale = true;
+        }
+    }
+    return stale || is_target(member);
+}
+
+std::vector<JobStatus> Pool::job_status() const {
+    std::vector<JobStatus> jobs;
+    const bool paused = state().pool().rebuild_paused;
+    const RebuildStatus damage = rebuild_status();
+    if (damage.pending_groups > 0 || !movers_.empty()) {
+        JobStatus job;
+        job.kind = JobKind::rebuild;
+        job.state = paused ? JobState::paused : JobState::running;
+        job.bytes_done = rebuild_done_bytes_;
+        job.bytes_total = std::max(rebuild_total_bytes_, rebuild_done_bytes_ + lost_bytes());
+        const TimeNs elapsed = environment_.reactors[0]->now() - rebuild_began_;
+        if (!paused && elapsed > 0 && job.bytes_done > 0) {
+            job.rate_bytes = static_cast<std::uint64_t>(static_cast<double>(job.bytes_done) * 1e9 /
+                                                        static_cast<double>(elapsed));
+            if (job.rate_bytes > 0) job.eta_seconds = (job.bytes_total - job.bytes_done) / job.rate_bytes;
+        }
+        jobs.push_back(job);
+    }
+    if (resync_done_ < resync_total_) {
+        JobStatus job;
+        job.kind = JobKind::resync;
+        job.state = JobState::running;
+        job.bytes_done = resync_done_;
+        job.bytes_total = resync_total_;
+        jobs.push_back(job);
+    }
+    if (scrub_.ever) {
+        JobStatus job;
+        job.kind = JobKind::scrub;
+        job.state = scrub_.state;
+        job.bytes_done = scrub_.stripes_checked;
+        job.bytes_total = scrub_.stripes_total;
+        jobs.push_back(job);
+    }
+    return jobs;
+}
+
+}  // namespace xsan::pool

@@ -1,0 +1,190 @@
+// Finding a pool again: from its members' superblocks alone, in any order, with some missing or stale; and
+// stopping it.
+#include <algorithm>
+
+#include "base/log.h"
+#include "pool/pool.h"
+#include "pool/volume.h"
+#include "reactor/cross.h"
+#include "wl/registry.h"
+
+namespace xsan::pool {
+
+Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std::vector<Found> found,
+                                                    bool accept_missing) {
+    auto pool = std::unique_ptr<Pool>(new Pool(std::move(environment)));
+    std::vector<meta::Examined> examined;
+    for (Found& f : found) {
+        f.examined.device = f.device.get();
+        examined.push_back(f.examined);
+    }
+    meta::Store::Assembly how;
+    how.accept_missing = accept_missing;
+    how.random = pool->rng_.next();
+    XSAN_CO_TRY(pool->store_, meta::Store::assemble(std::move(examined), how));
+    pool->open_members();
+
+    std::vector<Found> stale;
+    for (Found& f : found) {
+        const MemberIndex index = f.examined.superblock.member_index;
+        const auto& members = pool->state().members();
+        const bool known = index.get() < members.size() && members[index.get()] &&
+                           members[index.get()]->uuid == f.examined.superblock.member_uuid;
+        if (!known) continue;  // left the pool long ago
+        if (members[index.get()]->state != meta::MemberState::in_sync) {
+            stale.push_back(std::move(f));
+            continue;
+        }
+        pool->members_.attach(index, std::move(f.device), members[index.get()]->layout);
+        pool->members_.set_live(index, true);
+    }
+    pool->start_running(pool->store_->was_unclean());
+    // A drive that was away comes back by itself; one that was failed for its errors waits for `add`.
+    for (Found& f : stale) {
+        const auto& member = *pool->state().members()[f.examined.superblock.member_index.get()];
+        if (member.state != meta::MemberState::missing) continue;
+        const std::string path = f.device->identity().path;
+        const auto back = co_await pool->readmit(std::move(f));
+        if (!back) log(LogLevel::warning, "pool {}: {}: {}", pool->name(), path, back.error().message);
+    }
+    co_return pool;
+}
+
+// Tables that do not depend on which devices are present.
+void Pool::open_members() {
+    store_->on_member_lost = [this](MemberIndex member, Error why) {
+        log(LogLevel::error, "pool {}: member {} could not take a metadata commit ({}) and was dropped",
+            name(), member.get(), errc_name(why.code));
+        member_is_lost(member);
+    };
+    groups_ = std::make_unique<GroupTable>(store_->state(), members_);
+    const auto& all = state().members();
+    for (std::size_t i = 0; i < all.size(); i++) {
+        if (!all[i]) continue;
+        MemberTable::Slot& slot = members_.slot(MemberIndex{static_cast<std::uint16_t>(i)});
+        slot.extents.reset(all[i]->layout.extent_count);
+        slot.data_offset.store(all[i]->layout.data_offset, std::memory_order_release);
+        slot.counters_at_start = all[i]->counters;
+    }
+    groups_->set_member_limit(static_cast<unsigned>(all.size()));
+    groups_->load();
+}
+
+void Pool::start_running(bool unclean) {
+    raid::EngineOptions options;
+    options.reactors = static_cast<unsigned>(environment_.reactors.size());
+    options.members_max = kMembersMax;
+    options.buffers = environment_.buffers;
+    engine_ = std::make_unique<raid::Engine>(*groups_, *this, options);
+
+    wl::Registry registry;
+    wl::add_builtin_placements(registry);
+    auto placement = registry.make("round_robin");
+    XSAN_ASSERT(placement.has_value());
+    placement_ = std::move(*placement);
+    placement_->start(*this);
+
+    marks_dirty_ = state().pool().consistency == meta::Consistency::resync;
+    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
+        const GroupIndex group{g};
+        if (state().row(group) == nullptr) continue;
+        if (unclean && groups_->flag(group, GroupTable::kMarked)) {
+            groups_->set_flag(group, GroupTable::kSuspect, true);
+        }
+    }
+    for (const meta::BadRange& bad : state().bad_ranges()) {
+        groups_->set_flag(bad.group, GroupTable::kHasBad, true);
+    }
+    for (const auto& [id, volume] : state().volumes()) {
+        volumes_.emplace(id, std::make_unique<Volume>(
+                                 *this, id, static_cast<unsigned>(environment_.reactors.size())));
+    }
+    free_deleted_volumes();
+    tasks_.spawn(rebuild_loop());
+    tasks_.spawn(clean_loop());
+    tasks_.spawn(resync_all());
+    rebuild_wake_.set();
+}
+
+Task<Result<void>> Pool::commit(std::vector<meta::Record> records) {
+    const auto committed = co_await store_->commit(std::move(records));
+    if (!retiring_rows_) {
+        retiring_rows_ = true;
+        tasks_.spawn(retire_rows());
+    }
+    co_return committed;
+}
+
+Task<void> Pool::retire_rows() {
+    for (;;) {
+        auto rows = store_->state().take_retired();
+        if (rows.empty()) break;
+        co_await engine_->quiescence().synchronize();
+    }
+    retiring_rows_ = false;
+}
+
+Task<void> Pool::stop_jobs() {
+    stopping_ = true;
+    rebuild_wake_.set();
+    mover_done_.wake_all();
+    for (auto& [scheme, open] : open_) open.made.wake_all();
+    co_await tasks_.join();
+    // Requests that were submitted before are still ours.
+    for (auto& [id, volume] : volumes_) {
+        for (Reactor* reactor : environment_.reactors) {
+            Volume* v = volume.get();
+            auto drain = [v]() { return v->drain(); };
+            co_await call_on(*reactor, drain);
+        }
+    }
+    co_await tasks_.join();
+}
+
+Task<Outcome<void>> Pool::stop() {
+    XSAN_ASSERT(!stopped_);
+    co_await stop_jobs();
+    const auto flushed = co_await flush_all();
+    if (flushed) {
+        const auto cleaned = co_await clean_groups(CleanWhich::all);
+        static_cast<void>(cleaned);
+    }
+    co_await persist_counters();
+    co_await tasks_.join();
+    const auto closed = co_await store_->close_clean();
+    co_await tasks_.join();
+    stopped_ = true;
+    placement_->stop();
+    if (!flushed || !closed) {
+        co_return Failure(Errc::io_error,
+                          fmt::format("pool '{}' stopped, but not cleanly: some drives could not be written; "
+                                      "the next start checks parity",
+                                      name()));
+    }
+    co_return Outcome<void>{};
+}
+
+Task<void> Pool::abandon() {
+    XSAN_ASSERT(!stopped_);
+    co_await stop_jobs();
+    co_await store_->close();
+    stopped_ = true;
+    placement_->stop();
+}
+
+Task<Outcome<void>> Pool::destroy() {
+    co_await stop_jobs();
+    const auto wiped = co_await store_->wipe();
+    co_await tasks_.join();
+    stopped_ = true;
+    placement_->stop();
+    if (!wiped) {
+        co_return Failure(wiped.error().code,
+                          fmt::format("pool '{}': the superblocks of some drives could not be erased", name()));
+    }
+    co_return Outcome<void>{};
+}
+
+Pool::~Pool() { XSAN_ASSERT(stopped_ || engine_ == nullptr); }
+
+}  // namespace xsan::pool

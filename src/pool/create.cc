@@ -1,0 +1,133 @@
+// Making a pool: sizes, members, first metadata.
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "base/units.h"
+#include "meta/layout.h"
+#include "pool/pool.h"
+#include "pool/volume.h"
+#include "wl/registry.h"
+
+namespace xsan::pool {
+namespace {
+
+constexpr std::uint64_t kExtentMin = kMiB;
+constexpr std::uint64_t kGroupDataMax = kGiB;
+
+// The smallest power of two from 1 MiB up with at most the default number of extents in the pool, but never
+// so large that a group holds over 1 GiB of data.
+std::uint64_t choose_extent_bytes(std::span<const NewDevice> devices, const ec::Scheme& scheme) {
+    std::uint64_t total = 0;
+    for (const NewDevice& d : devices) total += d.device->limits().size_bytes;
+    const std::uint64_t wanted =
+        std::bit_ceil(std::max(divide_up(total, meta::kExtentsDefault), kExtentMin));
+    const std::uint64_t most = std::bit_floor(kGroupDataMax / scheme.data_strips);
+    return std::max<std::uint64_t>(std::min(wanted, most), scheme.strip_bytes);
+}
+
+Outcome<void> check_options(const CreateOptions& options, std::span<const NewDevice> devices) {
+    const std::uint64_t extent = options.extent_bytes;
+    if (extent != 0 && (!std::has_single_bit(extent) || extent < kExtentMin || extent > kGroupDataMax)) {
+        return Failure(Errc::invalid_argument,
+                       fmt::format("an extent of {} is not a power of two from 1M to 1G", format_size(extent)));
+    }
+    if (extent * options.scheme.data_strips > kGroupDataMax && extent > kExtentMin) {
+        return Failure(Errc::invalid_argument,
+                       fmt::format("with extents of {} a group of {} would hold more than 1G of data: choose "
+                                   "a smaller --extent",
+                                   format_size(extent), options.scheme.name()));
+    }
+    if (options.consistency == meta::Consistency::log) {
+        return Failure(Errc::unsupported,
+                       "consistency 'log' is not available yet: choose 'resync' or 'none'");
+    }
+    const auto holding =
+        std::count_if(devices.begin(), devices.end(), [](const NewDevice& d) { return !d.spare; });
+    if (holding < static_cast<long>(options.scheme.members_min())) {
+        return Failure(Errc::invalid_argument,
+                       fmt::format("scheme {} needs at least {} drives, {} given", options.scheme.name(),
+                                   options.scheme.members_min(), holding));
+    }
+    if (devices.size() > kMembersMax) {
+        return Failure(Errc::invalid_argument, fmt::format("a pool has at most {} drives", kMembersMax));
+    }
+    return {};
+}
+
+}  // namespace
+
+// The member record of a device that joins; the device is named when it is too small.
+Outcome<meta::Member> make_member(const NewDevice& device, std::uint64_t extent_bytes,
+                                  std::uint32_t extents_max, Rng& rng) {
+    const auto& limits = device.device->limits();
+    const auto& identity = device.device->identity();
+    auto layout = meta::member_layout({limits.size_bytes, extent_bytes, extents_max});
+    if (!layout) {
+        return Failure(layout.error().code, fmt::format("{}: {}", identity.path, layout.error().message));
+    }
+    meta::Member member;
+    member.uuid = Uuid::random(rng);
+    member.spare = device.spare;
+    member.layout = *layout;
+    member.path = identity.path;
+    member.model = identity.model;
+    member.serial = identity.serial;
+    member.domain = device.domain;
+    return member;
+}
+
+Pool::Pool(Environment environment) : environment_(std::move(environment)), rng_(environment_.seed) {}
+
+Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, CreateOptions options,
+                                                  std::vector<NewDevice> devices) {
+    XSAN_CO_CHECK_VOID(check_options(options, devices));
+    if (options.extent_bytes == 0) options.extent_bytes = choose_extent_bytes(devices, options.scheme);
+    auto pool = std::unique_ptr<Pool>(new Pool(std::move(environment)));
+
+    meta::Record first;
+    first.kind = meta::RecordKind::pool_set;
+    first.pool.uuid = Uuid::random(pool->rng_);
+    first.pool.name = options.name;
+    first.pool.consistency = options.consistency;
+    first.pool.extent_bytes = options.extent_bytes;
+    std::uint64_t extents = 0;
+    for (const NewDevice& d : devices) extents += d.device->limits().size_bytes / options.extent_bytes;
+    first.pool.extents_max = static_cast<std::uint32_t>(
+        std::max<std::uint64_t>(meta::kExtentsDefault, std::bit_ceil(extents)));
+    const std::uint32_t extents_max = first.pool.extents_max;
+
+    std::vector<meta::Record> records;
+    records.push_back(std::move(first));
+    std::vector<meta::Store::NewMember> members;
+    for (std::size_t i = 0; i < devices.size(); i++) {
+        meta::Record record;
+        record.kind = meta::RecordKind::member_set;
+        record.member_index = MemberIndex{static_cast<std::uint16_t>(i)};
+        XSAN_CO_CHECK(record.member,
+                      make_member(devices[i], options.extent_bytes, extents_max, pool->rng_));
+        members.push_back({record.member_index, devices[i].device.get()});
+        records.push_back(std::move(record));
+    }
+    meta::Record scheme;
+    scheme.kind = meta::RecordKind::scheme_set;
+    scheme.scheme_id = SchemeId{0};
+    scheme.scheme = options.scheme;
+    records.push_back(std::move(scheme));
+
+    const Uuid lineage = Uuid::random(pool->rng_);
+    XSAN_CO_TRY(pool->store_,
+                meta::Store::create(std::move(records), std::move(members), lineage));
+    pool->open_members();
+    for (std::size_t i = 0; i < devices.size(); i++) {
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        pool->members_.attach(index, std::move(devices[i].device),
+                              pool->state().members()[i]->layout);
+        pool->members_.set_live(index, true);
+    }
+    pool->start_running(false);
+    co_return pool;
+}
+
+}  // namespace xsan::pool

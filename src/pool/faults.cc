@@ -1,0 +1,183 @@
+// Losing members: who may be lost, how it becomes durable, what happens then.
+#include "base/log.h"
+#include "pool/pool.h"
+#include "reactor/cross.h"
+
+namespace xsan::pool {
+namespace {
+
+constexpr std::uint64_t kCorrectedPerHour = 20;
+constexpr TimeNs kHour = 3600 * kSecond;
+
+std::string describe(const std::optional<meta::Member>& member, MemberIndex index) {
+    if (!member) return fmt::format("member {}", index.get());
+    return fmt::format("member {} ({}{}{})", index.get(), member->path,
+                       member->serial.empty() ? "" : ", serial ", member->serial);
+}
+
+}  // namespace
+
+// A member may be lost when every group that holds data stays decodable without it. Members whose loss is
+// being recorded right now count as lost already.
+bool Pool::may_lose(MemberIndex member) const {
+    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
+        const GroupIndex group{g};
+        const GroupRow* row = state().row(group);
+        if (row == nullptr || groups_->mapped_places(group) == 0) continue;
+        ec::SlotMask lost = groups_->lost_slots(*row, member);
+        const auto strips = row->strips();
+        for (std::size_t i = 0; i < strips.size(); i++) {
+            if (strips[i].state() != StripState::none && losing_.contains(strips[i].member())) {
+                lost |= ec::SlotMask{1} << i;
+            }
+        }
+        if (lost != groups_->lost_slots(*row) && !groups_->survives(*row, lost)) return false;
+    }
+    return true;
+}
+
+Task<Result<void>> Pool::member_failed(MemberIndex member, Error why) {
+    const auto state =
+        why.code == Errc::device_gone ? meta::MemberState::missing : meta::MemberState::faulty;
+    auto on_control = [&]() { return lose_member(member, state, why); };
+    co_return co_await call_on(control(), on_control);
+}
+
+Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_state, Error why) {
+    if (members_.live(member) == nullptr) co_return Result<void>{};
+    if (const auto losing = losing_.find(member); losing != losing_.end()) {
+        co_await losing->second->wait();
+        if (members_.live(member) == nullptr) co_return Result<void>{};
+        co_return Error{Errc::io_error};
+    }
+    const auto& stored = state().members()[member.get()];
+    if (why.code == Errc::device_gone) members_.slot(member).vanished = true;
+    if (stopping_ || !may_lose(member)) {
+        if (!members_.slot(member).kept_reported) {
+            members_.slot(member).kept_reported = true;
+            log(LogLevel::error, "pool {}: {} failed ({}), but without it data would be lost: it stays, "
+                "and what it cannot serve is an I/O error",
+                name(), describe(stored, member), errc_name(why.code));
+        }
+        co_return Error{Errc::io_error, why.os_errno};
+    }
+    Event& event = *losing_.emplace(member, std::make_unique<Event>()).first->second;
+    log(LogLevel::error, "pool {}: {} is {}: {} (errno {})", name(), describe(stored, member),
+        new_state == meta::MemberState::missing ? "missing" : "faulty", errc_name(why.code),
+        why.os_errno);
+    store_->drop_member(member);
+    meta::Record record;
+    record.kind = meta::RecordKind::member_set;
+    record.member_index = member;
+    record.member = *stored;
+    record.member.state = new_state;
+    record.member.counters = counters_of(member);
+    std::vector<meta::Record> records;
+    records.push_back(std::move(record));
+    const auto committed = co_await commit(std::move(records));
+    if (committed) member_is_lost(member);
+    event.set();
+    losing_.erase(member);
+    co_return committed;
+}
+
+// The loss is durable: nobody reads from the member any more, and rebuild begins.
+void Pool::member_is_lost(MemberIndex member) {
+    auto device = members_.detach(member);
+    if (device != nullptr && !stopped_) tasks_.spawn(retire_device(std::move(device)));
+    rebuild_wake_.set();
+}
+
+Task<void> Pool::retire_device(std::unique_ptr<dev::BlockDevice> device) {
+    co_await engine_->quiescence().synchronize();
+    device.reset();
+}
+
+Task<void> Pool::read_failed(MemberIndex member, std::uint64_t offset, Error why, bool corrected) {
+    auto on_control = [&]() { return count_read_error(member, offset, why, corrected); };
+    co_await call_on(control(), on_control);
+}
+
+// Faulty is a member with a second error at the same place after a rewrite, or with more than twenty corrected
+// errors within an hour.
+Task<void> Pool::count_read_error(MemberIndex member, std::uint64_t offset, Error why, bool corrected) {
+    MemberTable::Slot& slot = members_.slot(member);
+    if (slot.owned == nullptr) co_return;
+    const bool again = slot.rewritten_offset == offset;
+    bool too_many = false;
+    if (corrected) {
+        const TimeNs now = Reactor::current().now();
+        const std::size_t ring = slot.corrected_at.size();
+        const TimeNs oldest = slot.corrected_at[slot.corrected_count % ring];
+        slot.corrected_at[slot.corrected_count % ring] = now;
+        slot.corrected_count++;
+        too_many = slot.corrected_count > kCorrectedPerHour && now - oldest < kHour;
+        slot.rewritten_offset = offset;
+    }
+    log(LogLevel::warning, "pool {}: {}: read error at byte {} ({}){}", name(),
+        describe(state().members()[member.get()], member), offset, errc_name(why.code),
+        corrected ? ", corrected" : "");
+    if ((again || too_many) && !losing_.contains(member)) {
+        const auto lost = co_await lose_member(member, meta::MemberState::faulty, why);
+        static_cast<void>(lost);  // when it may not be lost, it stays: that was logged
+    }
+}
+
+Task<Result<void>> Pool::range_lost(GroupIndex group, std::uint64_t offset, std::uint64_t length) {
+    auto on_control = [&]() {
+        return commit_bad(meta::RecordKind::bad_set, {group, offset, length});
+    };
+    co_return co_await call_on(control(), on_control);
+}
+
+Task<Result<void>> Pool::commit_bad(meta::RecordKind kind, raid::GroupRange range) {
+    // Set before the commit and taken away after it: a reader asks once too often, never too seldom.
+    groups_->set_flag(range.group, GroupTable::kHasBad, true);
+    meta::Record record;
+    record.kind = kind;
+    record.bad = {range.group, range.offset, range.length};
+    std::vector<meta::Record> records;
+    records.push_back(std::move(record));
+    const auto committed = co_await commit(std::move(records));
+    groups_->set_flag(range.group, GroupTable::kHasBad, has_bad(range.group));
+    co_return committed;
+}
+
+bool Pool::has_bad(GroupIndex group) const {
+    for (const meta::BadRange& bad : state().bad_ranges()) {
+        if (bad.group == group) return true;
+    }
+    return false;
+}
+
+bool Pool::overlaps_bad(const raid::GroupRange& range) const {
+    for (const meta::BadRange& bad : state().bad_ranges()) {
+        if (bad.group == range.group && bad.offset < range.offset + range.length &&
+            range.offset < bad.offset + bad.length) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Task<Result<void>> Pool::check_bad(raid::GroupRange range) {
+    auto on_control = [&]() { return check_bad_on_control(range); };
+    co_return co_await call_on(control(), on_control);
+}
+
+Task<Result<void>> Pool::check_bad_on_control(raid::GroupRange range) {
+    if (overlaps_bad(range)) co_return Error{Errc::media_error};
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Pool::clear_bad(raid::GroupRange range) {
+    auto on_control = [&]() { return clear_bad_on_control(range); };
+    co_return co_await call_on(control(), on_control);
+}
+
+Task<Result<void>> Pool::clear_bad_on_control(raid::GroupRange range) {
+    if (!overlaps_bad(range)) co_return Result<void>{};
+    co_return co_await commit_bad(meta::RecordKind::bad_clear, range);
+}
+
+}  // namespace xsan::pool

@@ -1,0 +1,326 @@
+// Pool: a set of members and everything stored on them.
+//
+// Who owns it: the service (src/daemon) or a test. Where it runs: everything public runs on the control
+// reactor, except the I/O of its volumes, which runs where it is submitted. How it stops: stop(), which
+// leaves a clean mark, or abandon(), which leaves the pool as a crash would; one of them must be awaited
+// before destruction.
+//
+// Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters),
+// faults.cc (losing members), rebuild.cc, resync.cc (dirty groups, resync, scrub), volumes.cc.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/rng.h"
+#include "meta/store.h"
+#include "pool/groups.h"
+#include "pool/members.h"
+#include "raid/engine.h"
+#include "reactor/offload.h"
+#include "reactor/sync.h"
+#include "reactor/task_group.h"
+#include "wl/placement.h"
+
+namespace xsan::pool {
+
+class Volume;
+
+struct Environment {
+    std::vector<Reactor*> reactors;  // [0] is the control reactor, on which the pool is used
+    std::uint64_t seed = 0;          // entropy for identifiers and choices
+    dev::BufferPool::Options buffers{};
+};
+
+struct NewDevice {
+    std::unique_ptr<dev::BlockDevice> device;
+    std::string domain;
+    bool spare = false;
+};
+
+struct CreateOptions {
+    std::string name;
+    ec::Scheme scheme;
+    std::uint64_t extent_bytes = 0;  // 0: chosen from the sizes
+    meta::Consistency consistency = meta::Consistency::resync;
+};
+
+struct VolumeOptions {
+    std::string name;
+    ec::Scheme scheme;
+    std::uint64_t size_bytes = 0;  // 0: all that is left
+    std::uint32_t block_bytes = 4096;
+};
+
+// For `show`: plain values.
+struct MemberStatus {
+    MemberIndex index;
+    meta::Member member;
+    bool live = false;
+    bool receives = false;  // holds stale strips, or is the target of a mover
+    std::uint64_t used_bytes = 0;
+    raid::MemberTraffic traffic;
+};
+enum class JobKind : std::uint8_t { rebuild, resync, scrub };
+enum class JobState : std::uint8_t { running, paused, done, failed };
+struct JobStatus {
+    JobKind kind = JobKind::rebuild;
+    JobState state = JobState::done;
+    std::uint64_t bytes_done = 0;
+    std::uint64_t bytes_total = 0;
+    std::uint64_t rate_bytes = 0;                // per second; 0: not known yet
+    std::optional<std::uint64_t> eta_seconds;    //
+};
+struct RebuildStatus {
+    std::uint64_t pending_groups = 0;   // have lost strips that can be placed
+    std::uint64_t unplaced_groups = 0;  // have lost strips that no member can take
+    std::uint64_t failed_groups = 0;    // have lost more than the code can decode
+};
+struct ScrubStatus {
+    JobState state = JobState::done;
+    bool ever = false;
+    std::uint64_t stripes_total = 0;
+    std::uint64_t stripes_checked = 0;
+    std::uint64_t mismatches = 0;
+    std::uint64_t incomplete = 0;  // stripes with lost strips
+    std::uint64_t errors = 0;      // stripes that could not be read
+};
+enum class PoolHealth : std::uint8_t { online, degraded, failed };
+
+class Pool final : public raid::FaultSink, private wl::PoolView {
+  public:
+    // Writes to the devices only after everything was checked. The devices are open and claimed, and empty
+    // by the caller's judgement. Errors name the device or value.
+    static Task<Outcome<std::unique_ptr<Pool>>> create(Environment environment, CreateOptions options,
+                                                       std::vector<NewDevice> devices);
+
+    struct Found {
+        std::unique_ptr<dev::BlockDevice> device;
+        meta::Examined examined;
+    };
+    // `found`: all devices at hand that carry this pool's superblocks.
+    static Task<Outcome<std::unique_ptr<Pool>>> assemble(Environment environment,
+                                                         std::vector<Found> found,
+                                                         bool accept_missing);
+    ~Pool() override;
+
+    // Clean stop: no volume may have users any more. Stops jobs, flushes, leaves the clean mark.
+    Task<Outcome<void>> stop();
+    // Stops without a mark and without flushing, as if the process had died; for shutdown with live devices
+    // and for tests.
+    Task<void> abandon();
+    // stop(), then erases the superblocks.
+    Task<Outcome<void>> destroy();
+
+    const meta::State& state() const { return store_->state(); }
+    const std::string& name() const { return state().pool().name; }
+    raid::Engine& engine() { return *engine_; }
+    GroupTable& groups() { return *groups_; }
+    Reactor& control() { return *environment_.reactors[0]; }
+
+    PoolHealth health() const;
+    std::vector<MemberStatus> member_status() const;
+    std::vector<JobStatus> job_status() const;
+    RebuildStatus rebuild_status() const;
+    const ScrubStatus& scrub_status() const { return scrub_; }
+    std::uint64_t data_bytes_total(const ec::Scheme& scheme) const;  // that volumes of the scheme may use
+
+    // A member by its index, UUID, or the path at which it was last seen.
+    Outcome<MemberIndex> find_member(const std::string& text) const;
+
+    // Does a superblock name a member that is in the table now?
+    bool is_known(const meta::Superblock& superblock) const;
+    // The smallest atomic write unit of the live members, bytes.
+    std::uint32_t member_atomic_bytes() const;
+
+    // Administration.
+    Task<Outcome<void>> add(std::vector<NewDevice> devices);
+    // Takes back a device that carries a superblock of this pool: all of its strips count as stale.
+    Task<Outcome<void>> readmit(Found found);
+    Task<Outcome<void>> fail(MemberIndex member);
+    Task<Outcome<void>> set_rebuild(bool paused, std::optional<std::uint64_t> rate_max);
+    Task<Outcome<void>> start_scrub();
+    void pause_scrub(bool paused);
+
+    Task<Outcome<Volume*>> create_volume(VolumeOptions options);
+    Task<Outcome<void>> resize_volume(const std::string& name, std::uint64_t size_bytes);
+    Task<Outcome<void>> delete_volume(const std::string& name);
+    Task<Outcome<void>> set_attachment(const std::string& name, bool attached, int device_number);
+    Volume* find_volume(const std::string& name);
+    std::vector<Volume*> volumes();
+
+    // raid::FaultSink, from any reactor.
+    Task<Result<void>> member_failed(MemberIndex member, Error why) override;
+    Task<void> read_failed(MemberIndex member, std::uint64_t offset, Error why, bool corrected) override;
+    Task<Result<void>> range_lost(GroupIndex group, std::uint64_t offset, std::uint64_t length) override;
+
+    // For Volume, from any reactor.
+    Task<Result<meta::MapEntry>> map_cluster(meta::VolumeId volume, ClusterIndex cluster);
+    // The clusters read as zeros afterwards, durably. The caller holds no quiescence token.
+    Task<Result<void>> unmap_clusters(meta::VolumeId volume, const std::vector<ClusterIndex>& clusters);
+    Task<Result<void>> mark_dirty(GroupIndex group);
+    // After map_cluster() answered busy: waits, without a token, until no cluster is being unmapped.
+    Task<void> wait_for_unmapping();
+    // media_error when the range touches a bad range. Only for groups that carry the flag kHasBad.
+    Task<Result<void>> check_bad(raid::GroupRange range);
+    // The range was rewritten: whatever bad ranges it covers are good again.
+    Task<Result<void>> clear_bad(raid::GroupRange range);
+    bool needs_mark(GroupIndex group) const {
+        return marks_dirty_ && !groups_->flag(group, GroupTable::kMarked);
+    }
+
+  private:
+    struct RunningMover {
+        raid::Mover mover;
+        std::uint64_t bytes;  // that it writes
+        RunningMover(GroupIndex group, std::vector<raid::MoveTarget> targets, std::uint32_t stripes,
+                     std::uint64_t bytes_total)
+            : mover(group, std::move(targets), stripes), bytes(bytes_total) {}
+    };
+    explicit Pool(Environment environment);
+
+    // assemble.cc
+    void open_members();
+    void start_running(bool unclean);
+    Task<void> stop_jobs();
+
+    // allocate.cc. In mapping_ an event stands for a cluster being mapped, null for one being unmapped.
+    struct OpenGroups {
+        std::vector<wl::OpenGroup> groups;
+        std::optional<GroupIndex> previous;
+        bool making = false;
+        unsigned last_made = 0;  // groups that the last attempt made
+        Event made;
+    };
+    OpenGroups& open_groups(SchemeId scheme);
+    void update_open(SchemeId scheme, GroupIndex group);
+    Task<void> make_groups(SchemeId scheme, unsigned count);
+    Task<Result<GroupIndex>> make_group(SchemeId scheme);
+    Result<std::vector<StripRef>> choose_strips(SchemeId scheme);
+    bool room_for_group(SchemeId scheme) const;
+    GroupIndex free_group_number() const;
+    void give_back(const std::vector<StripRef>& strips);
+    Task<Result<GroupIndex>> group_for_cluster(SchemeId scheme);
+    Task<Result<void>> zero_extent(MemberIndex member, ExtentIndex extent);
+    Task<Result<meta::MapEntry>> map_on_control(meta::VolumeId volume, ClusterIndex cluster);
+    Task<Result<void>> unmap_on_control(meta::VolumeId volume,
+                                        const std::vector<ClusterIndex>& clusters);
+    Task<void> wait_on_control();
+    Task<Result<void>> zero_and_unmap(
+        meta::VolumeId volume, const std::vector<std::pair<ClusterIndex, meta::MapEntry>>& taken);
+    std::vector<wl::MemberCandidate> members() const override;
+    void each_group(const VisitGroup& visit) const override;
+
+    // Commits, and frees what the commit replaced after a grace period.
+    Task<Result<void>> commit(std::vector<meta::Record> records);
+    Task<void> retire_rows();
+
+    // faults.cc
+    Task<Result<void>> lose_member(MemberIndex member, meta::MemberState state, Error why);
+    bool may_lose(MemberIndex member) const;
+    void member_is_lost(MemberIndex member);
+    Task<void> retire_device(std::unique_ptr<dev::BlockDevice> device);
+    meta::MemberCounters counters_of(MemberIndex member) const;
+    Task<Result<void>> commit_bad(meta::RecordKind kind, raid::GroupRange range);
+    Task<Result<void>> check_bad_on_control(raid::GroupRange range);
+    Task<Result<void>> clear_bad_on_control(raid::GroupRange range);
+    bool has_bad(GroupIndex group) const;
+    bool overlaps_bad(const raid::GroupRange& range) const;
+    Task<void> count_read_error(MemberIndex member, std::uint64_t offset, Error why, bool corrected);
+
+    // rebuild.cc
+    Task<void> rebuild_loop();
+    struct Damage {
+        GroupIndex group;
+        unsigned lost = 0;
+    };
+    std::vector<Damage> find_damage();
+    std::vector<raid::MoveTarget> choose_targets(const GroupRow& row);
+    Task<bool> begin_move(GroupIndex group);
+    Task<void> move_group(RunningMover& running);
+    Task<Result<void>> run_mover(raid::Mover& mover);
+    Task<Result<void>> commit_move(const raid::Mover& mover);
+    Task<void> throttle(std::uint64_t bytes);
+    std::uint64_t lost_bytes() const;
+    bool is_target(MemberIndex member) const;
+
+    // admin.cc
+    bool is_only_receiving(MemberIndex member) const;
+    bool store_needs_members() const;
+
+    // resync.cc
+    Task<void> clean_loop();
+    enum class CleanWhich : std::uint8_t { idle, all };
+    Task<Result<void>> clean_groups(CleanWhich which);
+    Task<Result<void>> flush_all();
+    Task<void> resync_all();
+    Task<void> resync_group(GroupIndex group);
+    Task<Result<void>> mark_on_control(GroupIndex group);
+    Task<Result<void>> commit_marks(std::vector<GroupIndex> groups, bool dirty);
+    Task<void> scrub_all();
+    Task<void> persist_counters();
+
+    // volumes.cc
+    Outcome<SchemeId> scheme_slot(const ec::Scheme& scheme, std::vector<meta::Record>& records) const;
+    std::uint64_t provisioned_extents() const;
+    Task<Outcome<void>> change_volume(const std::string& volume_name, meta::VolumeInfo info);
+    Task<void> free_volume(meta::VolumeId id);
+    void free_deleted_volumes();
+
+    Task<void> pause_for(TimeNs duration);  // returns early when the pool stops
+
+    Environment environment_;
+    Rng rng_;
+    std::unique_ptr<meta::Store> store_;
+    MemberTable members_;
+    std::unique_ptr<GroupTable> groups_;
+    std::unique_ptr<raid::Engine> engine_;
+    std::unique_ptr<wl::Placement> placement_;
+    std::map<meta::VolumeId, std::unique_ptr<Volume>> volumes_;
+
+    TaskGroup tasks_;
+    bool stopping_ = false;
+    bool stopped_ = false;
+    bool marks_dirty_ = true;
+    bool retiring_rows_ = false;
+    AsyncMutex admin_;                                 // one administrative change at a time
+    std::map<SchemeId, OpenGroups> open_;
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::unique_ptr<Event>> mapping_;
+    std::set<GroupIndex> reserved_groups_;             // numbers of groups being created
+    std::map<GroupIndex, unsigned> unmapping_;         // clusters on their way out, by group
+    Event unmapped_;
+    std::map<MemberIndex, std::unique_ptr<Event>> losing_;
+    std::set<GroupIndex> cleaning_;                    // groups whose mark is being taken away
+    bool cleaning_committing_ = false;                 // too late to call it off
+    Event cleaned_;
+    std::map<GroupIndex, std::unique_ptr<Event>> marking_;
+
+    // Rebuild.
+    Event rebuild_wake_;
+    Event mover_done_;
+    std::map<GroupIndex, std::unique_ptr<RunningMover>> movers_;
+    std::uint64_t rebuild_done_bytes_ = 0;
+    std::uint64_t rebuild_total_bytes_ = 0;
+    TimeNs rebuild_began_ = 0;
+    std::uint64_t unplaced_groups_ = 0;
+    TimeNs throttle_until_ = 0;
+
+    std::uint64_t resync_total_ = 0;
+    std::uint64_t resync_done_ = 0;
+    ScrubStatus scrub_;
+    bool scrub_paused_ = false;
+};
+
+// The member record of a device that joins a pool with these extents; the device is named when it is too
+// small.
+Outcome<meta::Member> make_member(const NewDevice& device, std::uint64_t extent_bytes,
+                                  std::uint32_t extents_max, Rng& rng);
+
+}  // namespace xsan::pool

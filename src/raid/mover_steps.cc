@@ -1,0 +1,195 @@
+// The steps of a mover: copy or reconstruct one stripe at a time to the targets, then let the table change.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "raid/engine.h"
+
+namespace xsan::raid {
+namespace {
+
+// The strips of a stripe that the mover's targets take.
+ec::StripMask moved_strips(const Mover& mover, const ec::Scheme& scheme, StripeIndex stripe) {
+    ec::StripMask strips = 0;
+    for (const MoveTarget& target : mover.targets()) {
+        strips |= ec::strip_bit(ec::strip_in(scheme, stripe, ec::SlotIndex{target.slot}));
+    }
+    return strips;
+}
+
+// Data strips of a slice that nothing gives any more, `unknown` being the strips that could not be had. Pairs
+// that are missing as a whole are no business of this slice.
+ec::StripMask lost_data(const StripeOp& op, ec::StripMask unknown) {
+    const ec::Scheme& scheme = op.scheme();
+    ec::StripMask lost = 0;
+    for (unsigned s = 0; s < scheme.data_strips; s++) {
+        const ec::StripMask strip = strip_mask(s);
+        if ((unknown & strip) == 0 || op.codec().can_decode(unknown, strip)) continue;
+        const bool is_pair = scheme.kind == ec::CodeKind::mirror_pairs;
+        const ec::StripMask pair = strip | strip_mask(s + scheme.data_strips);
+        if (!is_pair || (op.view().present & pair) != 0) lost |= strip;
+    }
+    return lost;
+}
+
+// Zeros in place of the lost data; the other unknown data decoded; parity of all that, in the buffers.
+Result<void> fill_slice(StripeOp& op, Rows slice, ec::StripMask unknown, ec::StripMask lost) {
+    const ec::Scheme& scheme = op.scheme();
+    ec::StripMask decoded = 0;
+    for (unsigned s = 0; s < scheme.data_strips; s++) {
+        const ec::StripMask strip = strip_mask(s);
+        if ((unknown & strip) != 0 && op.codec().can_decode(unknown, strip)) decoded |= strip;
+    }
+    std::array<std::byte*, ec::kStripsMax> strips{};
+    for (unsigned s = 0; s < scheme.total_strips(); s++) {
+        const bool had = (unknown & strip_mask(s)) == 0;
+        if (had || (decoded & strip_mask(s)) != 0) strips[s] = op.at(s, slice.begin);
+    }
+    if (decoded != 0) {
+        const auto all = std::span(strips.data(), scheme.total_strips());
+        XSAN_TRY_VOID(op.codec().decode(unknown, all, slice.length()));
+    }
+    std::array<const std::byte*, ec::kDataStripsMax> data{};
+    std::array<std::byte*, ec::kCopyStripsMax> parity{};
+    for (unsigned s = 0; s < scheme.data_strips; s++) {
+        if ((lost & strip_mask(s)) != 0) std::memset(op.at(s, slice.begin), 0, slice.length());
+        data[s] = op.at(s, slice.begin);
+    }
+    for (unsigned j = 0; j < scheme.parity_strips; j++) {
+        parity[j] = op.at(scheme.data_strips + j, slice.begin);
+    }
+    op.codec().encode(std::span(data.data(), scheme.data_strips),
+                      std::span(parity.data(), scheme.parity_strips), slice.length());
+    return {};
+}
+
+}  // namespace
+
+Task<Result<void>> Engine::start_mover(Mover& mover) {
+    const std::uint64_t group = mover.group().get();
+    co_await gate_.acquire(group, KeyedLock::Mode::exclusive);
+    KeyedLock::Guard gate(gate_, group, KeyedLock::Mode::exclusive);
+    if (!movers_.try_add(mover)) co_return Error{Errc::busy};
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
+    Quiescence::Scope scope(quiescence_);
+    const GroupIndex group = mover.group();
+    co_await gate_.acquire(group.get(), KeyedLock::Mode::shared);
+    KeyedLock::Guard gate(gate_, group.get(), KeyedLock::Mode::shared);
+    co_await interlock_.acquire(key(group, stripe), KeyedLock::Mode::exclusive);
+    KeyedLock::Guard interlock(interlock_, key(group, stripe), KeyedLock::Mode::exclusive);
+
+    if (mover.has_failed()) co_return Error{Errc::aborted};
+    if (mover.is_done(stripe)) co_return Result<void>{};
+    const GroupRow* row = map_.row(group);
+    XSAN_ASSERT(row != nullptr);
+    const ec::Scheme& scheme = map_.codec(row->scheme()).scheme();
+    if (!map_.is_mapped(group, stripe.get() * scheme.stripe_data_bytes())) {
+        mover.set_done(stripe);
+        co_return Result<void>{};
+    }
+    StripeOp op(context(), *row, &mover, group, stripe, {0, scheme.strip_bytes});
+    const RowMask want{op.rows(), moved_strips(mover, scheme, stripe)};
+    const auto loaded = co_await op.load(std::span(&want, 1));
+    if (!loaded && op.bad_slices().empty()) co_return loaded;
+    const auto bad_slices = op.bad_slices();
+    for (const BadSlice& bad : bad_slices) {
+        XSAN_CO_TRY_VOID(salvage(op, group, stripe, bad.rows));
+    }
+    const auto written = co_await write_targets(mover, stripe, op);
+    if (written) mover.set_done(stripe);
+    co_return written;
+}
+
+// Gives up what cannot be read nor computed of a slice, and makes the slice a codeword again.
+Task<Result<void>> Engine::salvage(StripeOp& op, GroupIndex group, StripeIndex stripe, Rows slice) {
+    const ec::Scheme& scheme = op.scheme();
+    std::array<Error, ec::kStripsMax> errors;
+    const ec::StripMask have = co_await op.read_slice(slice, op.readable(), errors);
+    const ec::StripMask unknown = scheme.all_mask() & ~have;
+    const ec::StripMask lost = lost_data(op, unknown);
+    for (ec::StripMask left = lost; left != 0; left &= left - 1) {
+        const auto s = static_cast<unsigned>(std::countr_zero(left));
+        const std::uint64_t offset = data_offset(scheme, stripe, s, slice.begin);
+        // Before anything is written: a crash in between must not let the zeros pass for data.
+        XSAN_CO_TRY_VOID(faults_.range_lost(group, offset, slice.length()));
+    }
+    XSAN_CO_CHECK_VOID(fill_slice(op, slice, unknown, lost));
+    // Parity follows the zeros, and rewriting what could not be read heals it.
+    const ec::StripMask rewrite = (unknown | scheme.parity_mask()) & op.view().present;
+    for (ec::StripMask left = rewrite; left != 0; left &= left - 1) {
+        const auto s = static_cast<unsigned>(std::countr_zero(left));
+        op.add_writes(s, slice, op.at(s, slice.begin), false);
+    }
+    const auto written = co_await op.run_writes();
+    // What still cannot be written is in a bad range already, or is recorded as lost with its member.
+    if (!written && lost == 0) co_return written;
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Engine::write_targets(Mover& mover, StripeIndex stripe, StripeOp& op) {
+    std::vector<dev::IoRequest> writes(mover.targets().size());
+    dev::IoBatch batch;
+    for (std::size_t i = 0; i < writes.size(); i++) {
+        const MoveTarget& target = mover.targets()[i];
+        const ec::Scheme& scheme = op.scheme();
+        const unsigned s = ec::strip_in(scheme, stripe, ec::SlotIndex{target.slot}).get();
+        writes[i].kind = dev::IoKind::write;
+        writes[i].stable_buffer = true;
+        writes[i].offset = target.offset + std::uint64_t{stripe.get()} * scheme.strip_bytes;
+        writes[i].set_buffer(op.buffer(s), scheme.strip_bytes);
+        batch.submit(*target.device, writes[i]);
+    }
+    co_await batch.wait();
+    Result<void> result;
+    for (std::size_t i = 0; i < writes.size(); i++) {
+        const MemberIndex member = mover.targets()[i].member;
+        if (writes[i].error.is_ok()) {
+            traffic_.count_write(member, writes[i].length);
+            continue;
+        }
+        mover.fail();
+        result = writes[i].error;
+        (void)co_await faults_.member_failed(member, writes[i].error);
+    }
+    if (result && mover.has_failed()) result = Error{Errc::aborted};
+    co_return result;
+}
+
+// The targets must hold everything before the table says so.
+Task<Result<void>> Engine::flush_targets(Mover& mover) {
+    Result<void> result;
+    for (const MoveTarget& target : mover.targets()) {
+        const std::uint64_t mark = traffic_.write_mark(target.member);
+        const auto flushed = co_await target.device->flush();
+        if (flushed) {
+            traffic_.flush_covered(target.member, mark);
+            continue;
+        }
+        mover.fail();
+        result = flushed;
+        (void)co_await faults_.member_failed(target.member, flushed.error());
+    }
+    co_return result;
+}
+
+Task<Result<void>> Engine::finish_mover(Mover& mover, Commit commit, void* argument) {
+    const std::uint64_t group = mover.group().get();
+    co_await gate_.acquire(group, KeyedLock::Mode::exclusive);
+    KeyedLock::Guard gate(gate_, group, KeyedLock::Mode::exclusive);
+    Result<void> result;
+    if (mover.has_failed()) {
+        result = Error{Errc::aborted};
+    } else if (commit != nullptr) {
+        XSAN_ASSERT(mover.all_done());
+        result = co_await flush_targets(mover);
+        if (result) result = co_await commit(argument);
+    }
+    movers_.remove(mover);
+    co_return result;
+}
+
+}  // namespace xsan::raid

@@ -1,0 +1,176 @@
+// What a stripe operation does when reads fail: it goes through the rows slice by slice, so that one bad block
+// costs no more than itself, takes the content from other strips, writes it back and reports.
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "raid/stripe_op.h"
+
+namespace xsan::raid {
+
+// A vanished member is recorded as lost; a failed target ends its mover. False: an ordinary read error.
+Task<bool> StripeOp::lose_vanished(const StripIo& io) {
+    const StripPlace place = io.place;
+    const ec::StripMask strip = strip_mask(io.strip);
+    if (place.is_target) {
+        // The group's other strips still give the content: only the mover is lost.
+        body_.view.mover->fail();
+        body_.view.present &= ~strip;
+        co_return true;
+    }
+    if (io.request.error.code != Errc::device_gone) co_return false;
+    const auto recorded = co_await context_.faults.member_failed(place.member, io.request.error);
+    if (recorded) {
+        body_.view.present &= ~strip;
+    } else {
+        unreadable_ |= strip;
+    }
+    co_return true;
+}
+
+Task<bool> StripeOp::run_reads() {
+    co_await run(body_.reads);
+    bool all_good = true;
+    for (std::size_t i = 0; i < body_.reads.size(); i++) {
+        const StripIo& io = body_.reads[i];
+        if (io.request.error.is_ok()) continue;
+        all_good = false;
+        const ec::StripMask strip = strip_mask(io.strip);
+        if (co_await lose_vanished(io)) continue;
+        if ((healed_ & strip) != 0 || (readable() & strip) == 0) {
+            unreadable_ |= strip;
+            continue;
+        }
+        healed_ |= strip;
+        // An operation of its own, because this one's buffers hold what other reads brought.
+        StripeOp inner(context_, row_, body_.view.mover, group_, stripe_, io.rows);
+        inner.unreadable_ = unreadable_;
+        const RowMask want{io.rows, strip};
+        const auto healed = co_await inner.load_slices(std::span(&want, 1));
+        if (!healed) unreadable_ |= strip;
+    }
+    body_.reads.truncate(0);
+    // A second piece of a strip that was healed above is read again with the rest.
+    if (!all_good) refresh();
+    co_return all_good;
+}
+
+// What is decoded here may be written back, so it is never computed in memory that the caller lent: its owner
+// could change it meanwhile.
+Task<Result<void>> StripeOp::load_slices_apart(std::span<const RowMask> wants) {
+    StripeOp inner(context_, row_, body_.view.mover, group_, stripe_, rows_);
+    inner.unreadable_ = unreadable_;
+    const auto loaded = co_await inner.load_slices(wants);
+    bad_slices_ = std::move(inner.bad_slices_);
+    for (const RowMask& want : wants) {
+        for (ec::StripMask left = want.strips; left != 0; left &= left - 1) {
+            const auto strip = static_cast<unsigned>(std::countr_zero(left));
+            std::copy_n(inner.at(strip, want.rows.begin), want.rows.length(),
+                        at(strip, want.rows.begin));
+        }
+    }
+    refresh();
+    co_return loaded;
+}
+
+Task<Result<void>> StripeOp::load_slices(std::span<const RowMask> wants) {
+    Result<void> result;
+    for (const RowMask& want : wants) {
+        for (std::uint32_t begin = want.rows.begin; begin < want.rows.end;) {
+            const std::uint32_t boundary = begin / kSliceBytes * kSliceBytes + kSliceBytes;
+            const Rows slice{begin, std::min(boundary, want.rows.end)};
+            const auto one = co_await load_slice(slice, want.strips);
+            if (!one) result = one;
+            begin = slice.end;
+        }
+    }
+    co_return result;
+}
+
+Task<ec::StripMask> StripeOp::read_slice(Rows slice, ec::StripMask strips, std::span<Error> errors) {
+    for (ec::StripMask left = strips; left != 0; left &= left - 1) {
+        const auto strip = static_cast<unsigned>(std::countr_zero(left));
+        add_read({strip, slice, at(strip, slice.begin), false});
+    }
+    co_await run(body_.reads);
+    ec::StripMask good = 0;
+    for (std::size_t i = 0; i < body_.reads.size(); i++) {
+        const StripIo& io = body_.reads[i];
+        if (io.request.error.is_ok()) {
+            good |= strip_mask(io.strip);
+            continue;
+        }
+        errors[io.strip] = io.request.error;
+        (void)co_await lose_vanished(io);
+    }
+    body_.reads.truncate(0);
+    co_return good;
+}
+
+Task<Result<void>> StripeOp::load_slice(Rows slice, ec::StripMask wanted) {
+    std::array<Error, ec::kStripsMax> errors;
+    ec::StripMask have = 0;  // these rows are in their buffers
+    ec::StripMask bad = 0;   // these rows of present strips could not be read
+    for (;;) {
+        const ec::StripMask lost = ((scheme().all_mask() & ~readable()) | bad) & ~have;
+        const ec::StripMask missing = wanted & lost;
+        if (!codec().can_decode(lost, missing)) {
+            bad_slices_.push_back({slice, lost});
+            co_await heal(slice, bad, 0, errors);
+            co_return Error{(bad | unreadable_) != 0 ? Errc::media_error : Errc::too_many_failures};
+        }
+        const ec::StripMask sources = codec().sources(lost, missing);
+        const ec::StripMask reads = ((wanted & ~lost) | sources) & ~have;
+        if (reads == 0) {
+            if (missing != 0) XSAN_CO_CHECK_VOID(decode(slice, lost, sources, missing));
+            break;
+        }
+        const ec::StripMask good = co_await read_slice(slice, reads, errors);
+        have |= good;
+        bad |= reads & ~good & readable();
+    }
+    if (bad != 0) co_await heal(slice, bad, have, errors);
+    co_return Result<void>{};
+}
+
+// Reconstructs the slice of `bad` strips from those in `have`, rewrites and reports them. Where that is not
+// possible they are reported as they are.
+Task<void> StripeOp::heal(Rows slice, ec::StripMask bad, ec::StripMask have,
+                          std::span<const Error> errors) {
+    const ec::StripMask lost = scheme().all_mask() & ~have;
+    bool content_known = codec().can_decode(lost, bad);
+    if (content_known) {
+        const ec::StripMask sources = codec().sources(lost, bad);
+        content_known = decode(slice, lost, sources, bad).has_value();
+    }
+    for (ec::StripMask left = bad; left != 0; left &= left - 1) {
+        const auto strip = static_cast<unsigned>(std::countr_zero(left));
+        if ((readable() & strip_mask(strip)) == 0) continue;  // lost meanwhile
+        const StripPlace place = body_.view.at[strip];
+        Error verify_error;
+        bool rewritten = false;
+        if (content_known) rewritten = co_await rewrite(strip, slice, verify_error);
+        const std::uint64_t offset = place.offset + slice.begin;
+        co_await context_.faults.read_failed(place.member, offset, errors[strip], rewritten);
+        if (rewritten && !verify_error.is_ok()) {
+            co_await context_.faults.read_failed(place.member, offset, verify_error, false);
+        }
+        refresh();
+    }
+}
+
+// Writes a slice back and looks whether it can be read now. False when it could not be written.
+Task<bool> StripeOp::rewrite(unsigned strip, Rows slice, Error& verify_error) {
+    StripIoList& writes = body_.writes;
+    XSAN_ASSERT(writes.size() == 0);
+    add_write({strip, slice, at(strip, slice.begin), false}, true);
+    const auto written = co_await run_writes();
+    if (!written || (readable() & strip_mask(strip)) == 0) co_return false;
+    dev::PoolBuffer again = context_.buffers.acquire(slice.length());
+    const StripPlace place = body_.view.at[strip];
+    const auto verified = co_await place.device->read(place.offset + slice.begin, again.span());
+    verify_error = verified.error();
+    co_return true;
+}
+
+}  // namespace xsan::raid

@@ -1,0 +1,51 @@
+// SparseImage: the bytes of a device, held where they are not zero. Copying is cheap and copies
+// share what they have in common until one of them writes, so that a crash state is a copy.
+//
+// Invariants: bytes never written are zero. A page that is held may be all zeros; content, not
+// pages, is what equality and the hash compare.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace xsan::sim {
+
+class SparseImage {
+  public:
+    static constexpr std::uint64_t kPageBytes = 4096;
+
+    // Any offset and length; beyond what was ever written there are zeros.
+    void read(std::uint64_t offset, std::span<std::byte> out) const;
+    void write(std::uint64_t offset, std::span<const std::byte> data);
+    void zero(std::uint64_t offset, std::uint64_t length);
+    // Makes [offset, offset + length) equal to that range of `other`.
+    void copy_range(const SparseImage& other, std::uint64_t offset, std::uint64_t length);
+
+    std::size_t page_count() const;  // pages held
+    std::uint64_t hash() const;      // of the content
+    friend bool operator==(const SparseImage& a, const SparseImage& b);
+
+  private:
+    using Page = std::array<std::byte, kPageBytes>;
+    static constexpr std::uint64_t kLeafPages = 64;
+    struct Leaf {
+        std::array<std::shared_ptr<Page>, kLeafPages> pages;
+    };
+    struct Entry {
+        std::uint64_t index;  // of the leaf
+        std::shared_ptr<Leaf> leaf;
+    };
+
+    const Page* find(std::uint64_t page) const;
+    Page& writable(std::uint64_t page);  // makes, or makes unshared, what is missing
+    void drop(std::uint64_t page);
+    std::size_t position(std::uint64_t leaf) const;  // the first entry not before `leaf`
+
+    std::vector<Entry> leaves_;  // ascending by index
+};
+
+}  // namespace xsan::sim

@@ -1,0 +1,142 @@
+// Placement: which members hold the strips of a group, and which open group gives the next cluster.
+// The pool asks; an implementation answers from what the request says and from what it has been
+// told. Pure policy: no I/O, no coroutines, no clock, no randomness but the request's seed.
+//
+// Invariants that hold for every implementation, whatever its policy:
+//  - The members of an answer are candidates of the request, distinct, healthy, with a free extent,
+//  not in
+//    `members_used`; no two of them, and none of them and `domains_used`, share a failure domain.
+//  - A spare is never answered unless the request admits spares.
+//  - The same calls with the same arguments give the same answers.
+// Everything is called on the pool's control reactor, between start() and stop().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/strong.h"
+
+namespace xsan::wl {
+
+// What fails together. A member without a given domain is a domain of its own: kNoDomain.
+using DomainId = Strong<struct DomainIdTag, std::uint32_t>;
+inline constexpr DomainId kNoDomain{UINT32_MAX};
+
+inline constexpr unsigned kWearMax =
+    100;  // wear levels are 0 (new) .. 100 (rated endurance used up)
+
+// A member as placement sees it at one moment.
+struct MemberCandidate {
+    MemberIndex member;
+    DomainId domain = kNoDomain;
+    std::uint32_t extents_free = 0;
+    std::uint32_t extents_total = 0;
+    bool spare = false;             // holds no extents until a rebuild needs it
+    bool healthy = true;            // false: never chosen
+    bool slow = false;              // chosen only where the group could not be complete without it
+    std::uint32_t outstanding = 0;  // requests in flight: its load
+    std::uint8_t wear = 0;          // 0..kWearMax
+};
+
+enum class SpareUse : std::uint8_t {
+    never,   // new groups
+    prefer,  // replacements: a spare with room goes before all others
+};
+
+// Asks for members for all strips of a new group, or for some strips of an existing one.
+// The spans belong to the caller and are read during the call only.
+struct MemberRequest {
+    std::span<const MemberCandidate> candidates;  // in ascending order of member
+    std::span<const MemberIndex> members_used;    // hold other strips of the group already
+    std::span<const DomainId> domains_used;       // of those; kNoDomain entries are ignored
+    std::uint32_t strips = 0;                     // wanted
+    std::uint32_t parity_strips = 0;  // the last so many of them carry parity (before rotation)
+    std::uint32_t strips_min = 0;     // fewer than this: refuse
+    SpareUse spares = SpareUse::never;
+    bool fill_in_order = false;  // `linear`: the first members that have room, nothing else
+    std::uint64_t seed = 0;      // decides ties
+};
+
+// One entry per strip asked for, in strip order; nullopt: on no member. Those come last.
+using StripMembers = std::vector<std::optional<MemberIndex>>;
+
+// A group from which clusters can be taken.
+struct OpenGroup {
+    GroupIndex group;
+    std::uint32_t clusters_free = 0;
+};
+
+// Asks where the next cluster of a volume comes from.
+struct ClusterRequest {
+    std::span<const OpenGroup> open;  // of the volume's scheme, in ascending order of group
+    std::optional<GroupIndex>
+        previous;  // holds the neighbouring cluster; nullopt when none is mapped
+};
+
+// Completed I/O since the last report, summed up by reactor.
+struct MemberIo {
+    MemberIndex member;
+    std::uint32_t reads = 0;
+    std::uint32_t writes = 0;
+    std::uint64_t read_bytes = 0;
+    std::uint64_t written_bytes = 0;
+};
+struct GroupIo {
+    GroupIndex group;
+    std::uint64_t read_bytes = 0;
+    std::uint64_t written_bytes = 0;
+};
+struct IoReport {
+    std::span<const MemberIo> members;
+    std::span<const GroupIo> groups;
+};
+
+// What an implementation may look at when it starts. Implemented by the pool; outlives stop().
+class PoolView {
+  public:
+    virtual ~PoolView() = default;
+    virtual std::vector<MemberCandidate> members() const = 0;
+    using VisitGroup = std::function<void(std::span<const MemberIndex>)>;
+    // Calls `visit` once per group of the placement table with the members that hold strips of it.
+    virtual void each_group(const VisitGroup& visit) const = 0;
+};
+
+class Placement {
+  public:
+    Placement() = default;
+    Placement(const Placement&) = delete;
+    Placement& operator=(const Placement&) = delete;
+    virtual ~Placement() = default;
+
+    virtual std::string_view name() const = 0;
+
+    // Takes over a pool: forgets what it knew and reads the groups that exist.
+    virtual void start(const PoolView& pool) = 0;
+    virtual void stop() = 0;
+
+    // Chooses members. The answer counts as carried out: where it is not (the commit failed), and
+    // whenever strips leave their members, the pool says so with on_strips_released. Errors:
+    // no_space with a sentence when fewer than strips_min can be placed.
+    virtual Outcome<StripMembers> select_members(const MemberRequest& request) = 0;
+
+    // Strips of one group left the members `released`; `kept` still hold strips of it (empty when
+    // the group is gone).
+    virtual void on_strips_released(std::span<const MemberIndex> released,
+                                    std::span<const MemberIndex> kept) = 0;
+
+    // Chooses one of `request.open` that has a free cluster; nullopt when none has. Neighbouring
+    // clusters come from different groups where there are several.
+    virtual std::optional<GroupIndex> select_group(const ClusterRequest& request) = 0;
+
+    virtual void on_io(const IoReport& report) = 0;
+
+    // 0..kWearMax as this implementation accounts for it; 0 for members it does not know.
+    virtual unsigned wear_level(MemberIndex member) const = 0;
+};
+
+}  // namespace xsan::wl
