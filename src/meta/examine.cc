@@ -48,7 +48,8 @@ Task<LogRegion> read_log(dev::BlockDevice& device, Superblock superblock) {
         std::fill(piece.begin(), piece.end(), std::byte{0});
         region.is_readable = false;
     }
-    region.scan = scan_log(region.bytes.span(), start_of(superblock), superblock.pool_uuid);
+    region.scan = scan_log(region.bytes.span(), start_of(superblock),
+                           LogIdentity{superblock.pool_uuid, superblock.lineage});
     co_return region;
 }
 

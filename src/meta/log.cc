@@ -113,10 +113,10 @@ std::optional<LogEntry> decode_log_entry(std::span<const std::byte> region, std:
     return entry;
 }
 
-LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, const Uuid& pool_uuid) {
+LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, const LogIdentity& identity) {
     LogScan scan;
     scan.end = start;
-    while (auto entry = next_entry(region, scan.end, pool_uuid)) {
+    while (auto entry = next_entry(region, scan.end, identity.pool_uuid)) {
         LogPosition next = log_advance(scan.end, entry->length, region.size());
         if (next.total_bytes - start.total_bytes > region.size()) break;  // laps itself: hostile
         next.sequence = entry->sequence;
@@ -129,9 +129,9 @@ LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, co
     // An entry is only written when its predecessors are durable on all members of the log, so one that is
     // newer, of this history and whole proves that what is missing before it was once there.
     for (std::uint64_t offset = 0; offset < region.size(); offset += kLogBlockBytes) {
-        const auto entry = decode_log_entry(region, offset, pool_uuid);
+        const auto entry = decode_log_entry(region, offset, identity.pool_uuid);
         if (entry && entry->sequence > scan.end.sequence && entry->epoch >= scan.end.epoch &&
-            entry->lineage == scan.end.lineage) {
+            (entry->lineage == scan.end.lineage || entry->lineage == identity.lineage)) {
             scan.unreachable_sequence = std::max(scan.unreachable_sequence, entry->sequence);
         }
     }

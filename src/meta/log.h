@@ -101,6 +101,12 @@ std::uint32_t decode_log_crc(std::span<const std::byte> entry);
 std::optional<LogEntry> decode_log_entry(std::span<const std::byte> region, std::uint64_t offset,
                                          const Uuid& pool_uuid);
 
+// Whose log is read: the lineage is the one in the superblock, which may be ahead of the entries.
+struct LogIdentity {
+    Uuid pool_uuid;
+    Uuid lineage;
+};
+
 // All entries from `start` on that are whole and chained.
 struct LogScan {
     std::vector<LogEntry> entries;
@@ -109,6 +115,6 @@ struct LogScan {
     std::uint64_t unreachable_sequence = 0;
     bool is_clean() const { return !entries.empty() && (entries.back().flags & kLogClean) != 0; }
 };
-LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, const Uuid& pool_uuid);
+LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, const LogIdentity& identity);
 
 }  // namespace xsan::meta

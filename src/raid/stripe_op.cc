@@ -95,9 +95,8 @@ Task<Result<void>> StripeOp::load(std::span<const RowMask> wants) {
         }
         const ReadOutcome outcome = co_await load_once(wants);
         if (outcome == ReadOutcome::media_error) {
-            const auto sliced =
-                co_await (lent_ ? load_slices_apart(wants) : load_slices(wants));
-            co_return sliced;
+            if (lent_) co_return co_await load_slices_apart(wants);
+            co_return co_await load_slices(wants);
         }
         if (outcome == ReadOutcome::changed) continue;
         for (const RowMask& want : wants) {

@@ -130,7 +130,7 @@ TEST_CASE("a log is read back to its end, over many laps") {
             while (first > 0 && marks.back().total_bytes - marks[first - 1].total_bytes <= region.size()) {
                 first--;
             }
-            const auto scan = scan_log(region, marks[first], uuid_of(1));
+            const auto scan = scan_log(region, marks[first], {uuid_of(1), uuid_of(2)});
             REQUIRE(scan.end.same_point(marks.back()));
             REQUIRE(scan.end.offset == marks.back().offset);
             REQUIRE(scan.end.total_bytes == marks.back().total_bytes);
@@ -154,7 +154,7 @@ TEST_CASE("a torn tail of the log is absent, a hole before its end is damage") {
         // Any bit of the entry, its padding too: all of it is under the CRC.
         const auto bit = rng.below(length * 8);
         region[from + bit / 8] ^= std::byte(1u << (bit % 8));
-        const auto scan = scan_log(region, marks[0], uuid_of(1));
+        const auto scan = scan_log(region, marks[0], {uuid_of(1), uuid_of(2)});
         REQUIRE(scan.end.same_point(marks[victim]));
         REQUIRE(scan.unreachable_sequence == (victim == 4 ? 0 : 5));
     }
@@ -164,11 +164,11 @@ TEST_CASE("entries of another pool, another place or another predecessor do not 
     Bytes region(64 * kKiB);
     const LogPosition one = append_to(region, LogPosition{}, Bytes(8), 0);
     (void)append_to(region, one, Bytes(8), 0);
-    CHECK(scan_log(region, LogPosition{}, uuid_of(1)).entries.size() == 2);
-    CHECK(scan_log(region, LogPosition{}, uuid_of(9)).entries.empty());
+    CHECK(scan_log(region, LogPosition{}, {uuid_of(1), uuid_of(2)}).entries.size() == 2);
+    CHECK(scan_log(region, LogPosition{}, {uuid_of(9), uuid_of(2)}).entries.empty());
     LogPosition other = one;
     other.crc++;
-    CHECK(scan_log(region, other, uuid_of(1)).entries.empty());
+    CHECK(scan_log(region, other, {uuid_of(1), uuid_of(2)}).entries.empty());
     std::memcpy(region.data() + 32768, region.data(), 4096);
     CHECK(!decode_log_entry(region, 32768, uuid_of(1)));
     CHECK(!decode_log_entry(region, 100, uuid_of(1)));

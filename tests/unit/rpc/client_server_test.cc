@@ -23,7 +23,7 @@ using std::chrono::steady_clock;
 
 namespace {
 
-constexpr int kTimeoutMs = 20'000;
+constexpr int kTimeoutMs = 60'000;
 
 Task<Outcome<json>> answer(Caller, json params) { co_return params; }
 Task<Outcome<json>> answer_late(Caller, json) {
@@ -161,7 +161,7 @@ TEST_CASE("connections beyond the limit are told so, and freed ones can be used 
     REQUIRE(!refused);
     CHECK(refused.error().code == "busy");
     clients.clear();
-    const auto deadline = steady_clock::now() + std::chrono::seconds(10);
+    const auto deadline = steady_clock::now() + std::chrono::seconds(60);
     while (running.connections() > 0 && steady_clock::now() < deadline) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -215,8 +215,15 @@ TEST_CASE("clients that vanish in the middle of anything leave the server well",
                                               : std::string();
         (void)::send(socket->get(), text.data(), text.size(), MSG_NOSIGNAL);
     }
-    Client client = connect(running);
-    CHECK(client.call("ping", json::object(), kTimeoutMs));
+    // Until the server has noticed that they are gone, they may count as open connections.
+    const auto deadline = steady_clock::now() + std::chrono::seconds(60);
+    for (;;) {
+        Client client = connect(running);
+        const auto result = client.call("ping", json::object(), kTimeoutMs);
+        if (!result && result.error().code == "busy" && steady_clock::now() < deadline) continue;
+        CHECK(result);
+        break;
+    }
 }
 
 TEST_CASE("a daemon that does not answer is reported as lost after the timeout", "[rpc][client]") {
