@@ -32,7 +32,7 @@ Task<Outcome<std::vector<std::string>>> Service::assemble_from(std::vector<Opene
             }
             continue;
         }
-        auto pool = co_await pool::Pool::assemble(environment(), std::move(candidates.found), accept_missing);
+        auto pool = co_await pool::Pool::assemble(environment(), candidates.found, accept_missing);
         if (!pool) {
             failure = pool.error();
             log(LogLevel::error, "pool {}: {}", candidates.name, pool.error().message);
@@ -45,6 +45,12 @@ Task<Outcome<std::vector<std::string>>> Service::assemble_from(std::vector<Opene
         const auto resumed = co_await resume_volumes(entry);
         if (!resumed) failure = resumed.error();
         started.push_back(name);
+    }
+    // What no pool has taken is let go.
+    for (auto& [uuid, candidates] : by_pool) {
+        for (pool::Pool::Found& found : candidates.found) {
+            if (found.device != nullptr) co_await found.device->close();
+        }
     }
     co_await save_state();
     if (failure && (started.empty() || !only.empty())) co_return *failure;

@@ -54,6 +54,18 @@ Outcome<void> refuse_content(const std::string& name, const std::string& what) {
                    fmt::format("{} carries {}: use --force to destroy it, or choose another drive", name, what));
 }
 
+Outcome<void> check_superblock(const OpenedDevice& one, const OpenRules& rules) {
+    if (one.examined) {
+        const meta::Superblock& superblock = one.examined->superblock;
+        if (rules.own_pool && superblock.pool_uuid == *rules.own_pool) return {};
+        if (rules.force) return {};
+        return refuse_content(one.given, fmt::format("a member of pool '{}'", superblock.pool_name));
+    }
+    if (one.unreadable.empty() || rules.force) return {};
+    return refuse_content(one.given,
+                          fmt::format("damaged or foreign xsan superblocks ({})", one.unreadable));
+}
+
 // Reads the superblocks of an open device.
 Task<void> examine_device(OpenedDevice& opened) {
     auto examined = co_await meta::examine(*opened.device);
@@ -65,6 +77,13 @@ Task<void> examine_device(OpenedDevice& opened) {
 }
 
 }  // namespace
+
+Task<void> close_devices(std::vector<OpenedDevice>& devices) {
+    for (OpenedDevice& one : devices) {
+        if (one.device != nullptr) co_await one.device->close();
+        one.device.reset();
+    }
+}
 
 Task<Outcome<std::vector<OpenedDevice>>> open_for_pool(std::vector<std::string> names, OpenRules rules,
                                                        Offload& offload) {
@@ -91,20 +110,17 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_pool(std::vector<std::string> 
         }
     };
     co_await offload.run(open_all);
-    if (!all_open) co_return all_open.error();
+    if (!all_open) {
+        co_await close_devices(opened);
+        co_return all_open.error();
+    }
     for (OpenedDevice& one : opened) {
         co_await examine_device(one);
-        if (one.examined) {
-            const meta::Superblock& superblock = one.examined->superblock;
-            if (rules.own_pool && superblock.pool_uuid == *rules.own_pool) continue;
-            if (!rules.force) {
-                XSAN_CO_CHECK_VOID(
-                    refuse_content(one.given, fmt::format("a member of pool '{}'", superblock.pool_name)));
-            }
-        } else if (!one.unreadable.empty() && !rules.force) {
-            XSAN_CO_CHECK_VOID(refuse_content(
-                one.given, fmt::format("damaged or foreign xsan superblocks ({})", one.unreadable)));
-        }
+        if (all_open) all_open = check_superblock(one, rules);
+    }
+    if (!all_open) {
+        co_await close_devices(opened);
+        co_return all_open.error();
     }
     co_return opened;
 }
@@ -140,7 +156,10 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::stri
         }
     };
     co_await offload.run(open_all);
-    if (!result) co_return result.error();
+    if (!result) {
+        co_await close_devices(opened);
+        co_return result.error();
+    }
     for (OpenedDevice& one : opened) {
         co_await examine_device(one);
         if (!one.unreadable.empty()) {
@@ -148,9 +167,13 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::stri
             if (must && result) result = Failure(Errc::corrupt, one.unreadable);
         }
     }
+    std::vector<OpenedDevice> members;
+    for (OpenedDevice& one : opened) {
+        if (result && one.examined) members.push_back(std::move(one));
+    }
+    co_await close_devices(opened);
     if (!result) co_return result.error();
-    std::erase_if(opened, [](const OpenedDevice& one) { return !one.examined; });
-    co_return opened;
+    co_return members;
 }
 
 std::vector<std::string> scan_device_names() {

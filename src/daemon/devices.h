@@ -29,6 +29,9 @@ struct OpenRules {
     bool force = false;
     std::optional<Uuid> own_pool;
 };
+// The failure of a command that holds open devices: closes them first.
+Task<void> close_devices(std::vector<OpenedDevice>& devices);
+
 Task<Outcome<std::vector<OpenedDevice>>> open_for_pool(std::vector<std::string> names, OpenRules rules,
                                                        Offload& offload);
 

@@ -97,6 +97,7 @@ class Service {
     static Outcome<void> check_block_size(const std::vector<pool::NewDevice>& devices,
                                           std::uint32_t block_bytes);
     Outcome<Entry*> find(const std::string& pool_name);
+    Task<Outcome<void>> add_opened(Entry& entry, std::vector<OpenedDevice>& opened, bool spare, bool force);
     Outcome<pool::Volume*> find_volume(Entry& entry, const std::string& volume_name);
     pool::Environment environment();
 

@@ -18,12 +18,11 @@ Outcome<meta::Consistency> parse_consistency(const std::string& text) {
                    fmt::format("'{}' is no consistency policy: use log, resync or none", text));
 }
 
-std::vector<pool::NewDevice> to_new_devices(std::vector<OpenedDevice> opened, bool spare) {
-    std::vector<pool::NewDevice> devices;
-    for (OpenedDevice& one : opened) {
-        devices.push_back({std::move(one.device), std::move(one.domain), spare});
+Task<void> close_unused(std::vector<pool::NewDevice>& devices) {
+    for (pool::NewDevice& one : devices) {
+        if (one.device != nullptr) co_await one.device->close();
     }
-    return devices;
+    devices.clear();
 }
 
 }  // namespace
@@ -54,8 +53,11 @@ Task<Service::Answer> Service::create(Json json) {
     OpenRules rules;
     rules.force = params.flag("force");
     XSAN_CO_TRY(auto opened, open_for_pool(std::move(names), rules, offload_));
-    auto devices = to_new_devices(std::move(opened), false);
-    for (std::size_t i = holding; i < devices.size(); i++) devices[i].spare = true;
+    std::vector<pool::NewDevice> devices;
+    for (OpenedDevice& one : opened) {
+        const bool spare = devices.size() >= holding;
+        devices.push_back({std::move(one.device), std::move(one.domain), spare});
+    }
 
     pool::VolumeOptions volume;
     volume.name = params.maybe_text("volume").value_or("data");
@@ -63,10 +65,17 @@ Task<Service::Answer> Service::create(Json json) {
     volume.size_bytes = params.maybe_size("size_bytes").value_or(0);
     volume.block_bytes =
         static_cast<std::uint32_t>(params.maybe_size("block_bytes").value_or(defaults.block_bytes));
-    XSAN_CO_CHECK_VOID(check_block_size(devices, volume.block_bytes));
-    XSAN_CO_TRY(auto made, pool::Pool::create(environment(), std::move(options), std::move(devices)));
+    Outcome<std::unique_ptr<pool::Pool>> made = std::unique_ptr<pool::Pool>();
+    const auto fits = check_block_size(devices, volume.block_bytes);
+    if (fits) {
+        made = co_await pool::Pool::create(environment(), std::move(options), devices);
+    } else {
+        made = fits.error();
+    }
+    co_await close_unused(devices);
+    if (!made) co_return made.error();
     Entry& entry = pools_[name];
-    entry.pool = std::move(made);
+    entry.pool = std::move(*made);
     log(LogLevel::info, "pool {} was created", name);
     const auto failed = [&](const Failure& why) {
         return Failure(why.code, fmt::format("pool '{}' was created, but: {}", name, why.message));
@@ -122,27 +131,40 @@ Task<Service::Answer> Service::add(Json json) {
     rules.force = params.flag("force");
     rules.own_pool = entry->pool->state().pool().uuid;
     XSAN_CO_TRY(auto opened, open_for_pool(params.texts("devices"), rules, offload_));
-    std::vector<pool::NewDevice> fresh;
-    std::vector<pool::Pool::Found> returning;
-    for (OpenedDevice& one : opened) {
-        const bool own = one.examined && one.examined->superblock.pool_uuid == *rules.own_pool;
-        const bool known = own && entry->pool->is_known(one.examined->superblock);
-        if (known) {
-            returning.push_back({std::move(one.device), *one.examined});
-        } else if (own && !rules.force) {
+    const auto added = co_await add_opened(*entry, opened, spare, rules.force);
+    co_await close_devices(opened);
+    if (!added) co_return added.error();
+    co_await save_state();
+    co_return describe(*entry);
+}
+
+// Members of this pool that were away come back; others join.
+Task<Outcome<void>> Service::add_opened(Entry& entry, std::vector<OpenedDevice>& opened, bool spare,
+                                        bool force) {
+    const Uuid own = entry.pool->state().pool().uuid;
+    for (const OpenedDevice& one : opened) {
+        const bool ours = one.examined && one.examined->superblock.pool_uuid == own;
+        if (ours && !entry.pool->is_known(one.examined->superblock) && !force) {
             co_return Failure(Errc::exists, fmt::format("{} was a member of this pool once and was replaced: use "
                                                         "--force to add it anew",
                                                         one.given));
-        } else {
-            fresh.push_back({std::move(one.device), std::move(one.domain), spare});
         }
     }
-    for (pool::Pool::Found& found : returning) {
-        XSAN_CO_TRY_VOID(entry->pool->readmit(std::move(found)));
+    std::vector<pool::NewDevice> fresh;
+    for (OpenedDevice& one : opened) {
+        if (!one.examined || !entry.pool->is_known(one.examined->superblock)) {
+            fresh.push_back({std::move(one.device), std::move(one.domain), spare});
+            continue;
+        }
+        pool::Pool::Found found{std::move(one.device), *one.examined};
+        const auto back = co_await entry.pool->readmit(found);
+        one.device = std::move(found.device);
+        if (!back) co_return back.error();
     }
-    if (!fresh.empty()) XSAN_CO_TRY_VOID(entry->pool->add(std::move(fresh)));
-    co_await save_state();
-    co_return describe(*entry);
+    Outcome<void> result;
+    if (!fresh.empty()) result = co_await entry.pool->add(fresh);
+    co_await close_unused(fresh);
+    co_return result;
 }
 
 Task<Service::Answer> Service::fail(Json json) {

@@ -76,7 +76,7 @@ Task<Outcome<void>> Pool::fail(MemberIndex member) {
     co_return Outcome<void>{};
 }
 
-Task<Outcome<void>> Pool::add(std::vector<NewDevice> devices) {
+Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     std::vector<meta::Member> members;
@@ -108,7 +108,7 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice> devices) {
     co_return Outcome<void>{};
 }
 
-Task<Outcome<void>> Pool::readmit(Found found) {
+Task<Outcome<void>> Pool::readmit(Found& found) {
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     const MemberIndex index = found.examined.superblock.member_index;

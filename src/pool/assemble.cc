@@ -10,7 +10,7 @@
 
 namespace xsan::pool {
 
-Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std::vector<Found> found,
+Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std::vector<Found>& found,
                                                     bool accept_missing) {
     auto pool = std::unique_ptr<Pool>(new Pool(std::move(environment)));
     std::vector<meta::Examined> examined;
@@ -24,7 +24,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
     XSAN_CO_TRY(pool->store_, meta::Store::assemble(std::move(examined), how));
     pool->open_members();
 
-    std::vector<Found> stale;
+    std::vector<Found*> stale;
     for (Found& f : found) {
         const MemberIndex index = f.examined.superblock.member_index;
         const auto& members = pool->state().members();
@@ -32,7 +32,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
                            members[index.get()]->uuid == f.examined.superblock.member_uuid;
         if (!known) continue;  // left the pool long ago
         if (members[index.get()]->state != meta::MemberState::in_sync) {
-            stale.push_back(std::move(f));
+            stale.push_back(&f);
             continue;
         }
         pool->members_.attach(index, std::move(f.device), members[index.get()]->layout);
@@ -40,11 +40,11 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
     }
     pool->start_running(pool->store_->was_unclean());
     // A drive that was away comes back by itself; one that was failed for its errors waits for `add`.
-    for (Found& f : stale) {
-        const auto& member = *pool->state().members()[f.examined.superblock.member_index.get()];
+    for (Found* f : stale) {
+        const auto& member = *pool->state().members()[f->examined.superblock.member_index.get()];
         if (member.state != meta::MemberState::missing) continue;
-        const std::string path = f.device->identity().path;
-        const auto back = co_await pool->readmit(std::move(f));
+        const std::string path = f->device->identity().path;
+        const auto back = co_await pool->readmit(*f);
         if (!back) log(LogLevel::warning, "pool {}: {}: {}", pool->name(), path, back.error().message);
     }
     co_return pool;
@@ -141,6 +141,14 @@ Task<void> Pool::stop_jobs() {
     co_await tasks_.join();
 }
 
+// Lets go of the drives, so that others may claim them.
+Task<void> Pool::close_devices() {
+    for (unsigned i = 0; i < groups_->member_limit(); i++) {
+        auto device = members_.detach(MemberIndex{static_cast<std::uint16_t>(i)});
+        if (device != nullptr) co_await device->close();
+    }
+}
+
 Task<Outcome<void>> Pool::stop() {
     XSAN_ASSERT(!stopped_);
     co_await stop_jobs();
@@ -153,6 +161,7 @@ Task<Outcome<void>> Pool::stop() {
     co_await tasks_.join();
     const auto closed = co_await store_->close_clean();
     co_await tasks_.join();
+    co_await close_devices();
     stopped_ = true;
     placement_->stop();
     if (!flushed || !closed) {
@@ -168,6 +177,7 @@ Task<void> Pool::abandon() {
     XSAN_ASSERT(!stopped_);
     co_await stop_jobs();
     co_await store_->close();
+    co_await close_devices();
     stopped_ = true;
     placement_->stop();
 }
@@ -176,6 +186,7 @@ Task<Outcome<void>> Pool::destroy() {
     co_await stop_jobs();
     const auto wiped = co_await store_->wipe();
     co_await tasks_.join();
+    co_await close_devices();
     stopped_ = true;
     placement_->stop();
     if (!wiped) {

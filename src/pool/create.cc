@@ -81,7 +81,7 @@ Outcome<meta::Member> make_member(const NewDevice& device, std::uint64_t extent_
 Pool::Pool(Environment environment) : environment_(std::move(environment)), rng_(environment_.seed) {}
 
 Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, CreateOptions options,
-                                                  std::vector<NewDevice> devices) {
+                                                  std::vector<NewDevice>& devices) {
     XSAN_CO_CHECK_VOID(check_options(options, devices));
     if (options.extent_bytes == 0) options.extent_bytes = choose_extent_bytes(devices, options.scheme);
     auto pool = std::unique_ptr<Pool>(new Pool(std::move(environment)));

@@ -90,7 +90,7 @@ void Pool::member_is_lost(MemberIndex member) {
 
 Task<void> Pool::retire_device(std::unique_ptr<dev::BlockDevice> device) {
     co_await engine_->quiescence().synchronize();
-    device.reset();
+    co_await device->close();
 }
 
 Task<void> Pool::read_failed(MemberIndex member, std::uint64_t offset, Error why, bool corrected) {

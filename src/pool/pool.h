@@ -97,17 +97,18 @@ enum class PoolHealth : std::uint8_t { online, degraded, failed };
 class Pool final : public raid::FaultSink, private wl::PoolView {
   public:
     // Writes to the devices only after everything was checked. The devices are open and claimed, and empty
-    // by the caller's judgement. Errors name the device or value.
+    // by the caller's judgement; the pool takes those that it uses out of the vector, and the caller closes
+    // the others. Errors name the device or value.
     static Task<Outcome<std::unique_ptr<Pool>>> create(Environment environment, CreateOptions options,
-                                                       std::vector<NewDevice> devices);
+                                                       std::vector<NewDevice>& devices);
 
     struct Found {
         std::unique_ptr<dev::BlockDevice> device;
         meta::Examined examined;
     };
-    // `found`: all devices at hand that carry this pool's superblocks.
+    // `found`: all devices at hand that carry this pool's superblocks; those that are used are taken out.
     static Task<Outcome<std::unique_ptr<Pool>>> assemble(Environment environment,
-                                                         std::vector<Found> found,
+                                                         std::vector<Found>& found,
                                                          bool accept_missing);
     ~Pool() override;
 
@@ -141,9 +142,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::uint32_t member_atomic_bytes() const;
 
     // Administration.
-    Task<Outcome<void>> add(std::vector<NewDevice> devices);
+    Task<Outcome<void>> add(std::vector<NewDevice>& devices);
     // Takes back a device that carries a superblock of this pool: all of its strips count as stale.
-    Task<Outcome<void>> readmit(Found found);
+    Task<Outcome<void>> readmit(Found& found);
     Task<Outcome<void>> fail(MemberIndex member);
     Task<Outcome<void>> set_rebuild(bool paused, std::optional<std::uint64_t> rate_max);
     Task<Outcome<void>> start_scrub();
@@ -190,6 +191,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     void open_members();
     void start_running(bool unclean);
     Task<void> stop_jobs();
+    Task<void> close_devices();
 
     // allocate.cc. In mapping_ an event stands for a cluster being mapped, null for one being unmapped.
     struct OpenGroups {

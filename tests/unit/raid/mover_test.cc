@@ -23,7 +23,7 @@ struct Commit {
 struct MoverRun {
     Rig& rig;
     raid::Mover& mover;
-    Rng rng{5};
+    Rng rng;
     Result<void> result;
 
     Task<void> run() {
@@ -66,7 +66,7 @@ raid::Mover mover_to_spares(Rig& rig, const std::vector<unsigned>& slots) {
 }
 
 Errc move_all(Rig& rig, raid::Mover& mover) {
-    MoverRun run{rig, mover};
+    MoverRun run{rig, mover, Rng(5), {}};
     rig.world.run(run.run());
     return run.result.error().code;
 }
@@ -340,7 +340,6 @@ TEST_CASE("a latent error in a rebuild without redundancy costs those blocks and
             rig.devices[member]->add_latent_error(rig.place_on_member(3, kBlock), 2 * kBlock);
             raid::Mover mover = mover_to_spares(rig, slots);
             rig.pool.commit_time = kMillisecond;
-            std::vector<TimeNs> told;
             REQUIRE(move_all(rig, mover) == Errc::ok);
             // Every block that is not right is in a lost range, and reads as zeros behind it.
             std::vector<std::byte> found(kBlock), zeros(kBlock);

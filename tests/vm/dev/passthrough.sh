@@ -75,8 +75,8 @@ expect_text "ok " "$(check one "$ng0" write 40960)"
 
 say "a dead process's commands drain before the drive can be claimed"
 for device in "$ng0" "$block0"; do
-    xsan-vm slow xsan0 20
-    xsan-dev-check flood "$device" 64 >/run/flood.log & flooder=$!
+    xsan-vm slow xsan0 10
+    xsan-dev-check flood "$device" 128 >/run/flood.log & flooder=$!
     wait_until 20 grep -q flooding /run/flood.log
     kill -KILL "$flooder"
     wait "$flooder" 2>/dev/null || true
