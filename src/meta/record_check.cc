@@ -73,7 +73,11 @@ Outcome<void> check_member(MemberIndex index, const Member& next, const Facts& f
 
 Outcome<void> check_scheme(SchemeId id, const ec::Scheme& next, const Facts& facts) {
     if (id.get() >= kSchemesMax) return misfit("scheme {} is out of range", id.get());
-    XSAN_TRY_VOID(ec::validate(next));
+    const auto valid = ec::validate(next);
+    if (!valid && valid.error().code == Errc::unsupported) {
+        return Failure(Errc::version_mismatch, valid.error().message);
+    }
+    if (!valid) return valid.error();
     const ec::Scheme* now = facts.find_scheme(id);
     if (now != nullptr && *now != next) return misfit("scheme {} changes", id.get());
     return {};

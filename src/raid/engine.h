@@ -138,8 +138,8 @@ class Engine {
                       StripeIndex stripe);
     Task<bool> put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
                         const Segment& segment, ec::StripMask failed);
-    Task<void> agree_with_data(StripeOp& op, StripeOp& found, const Segment& segment,
-                               ec::StripMask failed);
+    Task<void> fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
+                             const StripeWrite& write, const Segment& segment, ec::StripMask failed);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
 
     // Movers (mover_steps.cc).

@@ -3,7 +3,10 @@
 // disagree from now on, since strips that are lost already are nothing but the sum of the others.
 //
 // In this order: the old content is put back where it is known and the failing member turns out to hold it
-// too; parity is made to agree with what data strips hold; what lost strips held is given up, durably.
+// too; where nothing is lost, the stripe is made a codeword again around what cannot be written; otherwise what
+// lost strips held there is given up, durably. (What remains: a parity strip that is stale beside strips that
+// are lost already, in a group that was not at its limit. Only a further loss before the next write or resync
+// of these rows would show it.)
 #include <array>
 #include <bit>
 #include <cstring>
@@ -28,6 +31,31 @@ ec::StripMask agreeing(StripeOp& op, StripeOp& found, Rows rows, ec::StripMask s
     return same;
 }
 
+// All data strips are in the operation's buffers; all parities follow.
+void encode_strips(StripeOp& op, Rows rows) {
+    const ec::Scheme& scheme = op.scheme();
+    std::array<const std::byte*, ec::kDataStripsMax> data{};
+    std::array<std::byte*, ec::kCopyStripsMax> parity{};
+    for (unsigned s = 0; s < scheme.data_strips; s++) data[s] = op.at(s, rows.begin);
+    for (unsigned j = 0; j < scheme.parity_strips; j++) {
+        parity[j] = op.at(scheme.data_strips + j, rows.begin);
+    }
+    op.codec().encode(std::span(data.data(), scheme.data_strips),
+                      std::span(parity.data(), scheme.parity_strips), rows.length());
+}
+
+// Computes `wanted`, a subset of `lost`, from the strips that are not in `lost`.
+bool decode_strips(StripeOp& op, Rows rows, ec::StripMask lost, ec::StripMask wanted) {
+    std::array<std::byte*, ec::kStripsMax> strips{};
+    const ec::StripMask involved = (op.scheme().all_mask() & ~lost) | wanted;
+    for (ec::StripMask left = involved; left != 0; left &= left - 1) {
+        const auto s = static_cast<unsigned>(std::countr_zero(left));
+        strips[s] = op.at(s, rows.begin);
+    }
+    const auto all = std::span(strips.data(), op.scheme().total_strips());
+    return op.codec().decode(lost, all, rows.length()).has_value();
+}
+
 }  // namespace
 
 Task<void> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow& row,
@@ -43,7 +71,7 @@ Task<void> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow
         const bool restored = co_await put_back(op, found, write, segment, failed);
         if (restored) continue;
         const ec::StripMask hidden = op.view().lost() & op.scheme().data_mask();
-        if (hidden == 0) co_await agree_with_data(op, found, segment, failed);
+        if (hidden == 0) co_await fit_to_failed(found, group, stripe, write, segment, failed);
         for (ec::StripMask left = hidden; left != 0; left &= left - 1) {
             const auto s = static_cast<unsigned>(std::countr_zero(left));
             (void)co_await faults_.range_lost(group, data_offset(op.scheme(), stripe, s, segment.rows.begin),
@@ -69,26 +97,41 @@ Task<bool> Engine::put_back(StripeOp& op, StripeOp& found, const StripeWrite& wr
     co_return good == failed && agreeing(op, found, segment.rows, failed) == failed;
 }
 
-// Nothing is lost: parity follows from what the data strips hold now.
-Task<void> Engine::agree_with_data(StripeOp& op, StripeOp& found,
-                                   const Segment& segment, ec::StripMask failed) {
-    const ec::Scheme& scheme = op.scheme();
-    if ((failed & scheme.parity_mask()) != 0) co_return;
+// Nothing is lost. The strips that failed are left as they are, and the others are fitted to them: parity is
+// computed from what the data strips hold. Where parity itself failed, as many of the written data strips take
+// what fits it; they are blocks of the write that failed, and in a bad range unless that is the new content.
+Task<void> Engine::fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
+                                 const StripeWrite& write, const Segment& segment,
+                                 ec::StripMask failed) {
+    const ec::Scheme& scheme = found.scheme();
+    const Rows rows = segment.rows;
+    ec::StripMask fixed = failed & scheme.parity_mask();
     std::array<Error, ec::kStripsMax> errors;
-    const ec::StripMask good = co_await found.read_slice(segment.rows, scheme.data_mask(), errors);
-    if (good != scheme.data_mask()) co_return;
-    std::array<const std::byte*, ec::kDataStripsMax> data{};
-    std::array<std::byte*, ec::kCopyStripsMax> parity{};
-    for (unsigned s = 0; s < scheme.data_strips; s++) data[s] = found.at(s, segment.rows.begin);
-    for (unsigned j = 0; j < scheme.parity_strips; j++) {
-        parity[j] = found.at(scheme.data_strips + j, segment.rows.begin);
+    const ec::StripMask good = co_await found.read_slice(rows, scheme.data_mask() | fixed, errors);
+    ec::StripMask fitted = 0;
+    ec::StripMask kept = 0;
+    for (ec::StripMask left = segment.touched & ~failed; left != 0 && fixed != 0; left &= left - 1) {
+        fitted |= left & -left;
+        kept |= fixed & -fixed;
+        fixed &= fixed - 1;
     }
-    op.codec().encode(std::span(data.data(), scheme.data_strips),
-                      std::span(parity.data(), scheme.parity_strips), segment.rows.length());
-    for (ec::StripMask left = scheme.parity_mask() & found.view().present; left != 0;
-         left &= left - 1) {
+    if (good != (scheme.data_mask() | (failed & scheme.parity_mask())) || fixed != 0) co_return;
+    if (fitted != 0 && !decode_strips(found, rows, fitted | (scheme.parity_mask() & ~kept), fitted)) {
+        co_return;
+    }
+    for (ec::StripMask left = fitted; left != 0; left &= left - 1) {
         const auto s = static_cast<unsigned>(std::countr_zero(left));
-        found.add_writes(s, segment.rows, found.at(s, segment.rows.begin), false);
+        const std::byte* wanted = write.strip_data(s, rows.begin);
+        if (std::memcmp(found.at(s, rows.begin), wanted, rows.length()) == 0) continue;
+        const std::uint64_t offset = data_offset(scheme, stripe, s, rows.begin);
+        const auto told = co_await faults_.range_lost(group, offset, rows.length());
+        if (!told) co_return;
+    }
+    encode_strips(found, rows);
+    const ec::StripMask writes = fitted | (scheme.parity_mask() & ~kept);
+    for (ec::StripMask left = writes & found.view().present; left != 0; left &= left - 1) {
+        const auto s = static_cast<unsigned>(std::countr_zero(left));
+        found.add_writes(s, rows, found.at(s, rows.begin), false);
     }
     (void)co_await found.run_writes();
 }

@@ -152,10 +152,9 @@ Task<Result<void>> Engine::write_targets(Mover& mover, StripeIndex stripe, Strip
             continue;
         }
         mover.fail();
-        result = writes[i].error;
         (void)co_await faults_.member_failed(member, writes[i].error);
     }
-    if (result && mover.has_failed()) result = Error{Errc::aborted};
+    if (mover.has_failed()) result = Error{Errc::aborted};
     co_return result;
 }
 
@@ -170,7 +169,7 @@ Task<Result<void>> Engine::flush_targets(Mover& mover) {
             continue;
         }
         mover.fail();
-        result = flushed;
+        result = Error{Errc::aborted};
         (void)co_await faults_.member_failed(target.member, flushed.error());
     }
     co_return result;

@@ -148,6 +148,9 @@ class CrashDevice final : public dev::BlockDevice {
     // Called for each request before it acts; an error is what it completes with, and it does nothing.
     std::function<Error(const dev::IoRequest&)> fault;
 
+    // Called for each request when its turn comes: with that chance, in percent, others overtake it.
+    std::function<unsigned(const dev::IoRequest&)> delay_percent;
+
     // What reads see now.
     const DiskImage& image() const { return current_; }
     // What may be there after a cut: each sector that was not durable, by chance or (percent 0, 100) not
@@ -184,6 +187,10 @@ class CrashDevice final : public dev::BlockDevice {
         // Any of the waiting requests may be the next one that the drive finishes.
         const auto chosen = power_.rng().below(pending_.size());
         dev::IoRequest& request = *pending_[chosen];
+        if (delay_percent && power_.is_on() && power_.rng().chance_percent(delay_percent(request))) {
+            return Reactor::current().make_ready(
+                Work{[](void* self) { static_cast<CrashDevice*>(self)->act(); }, this});
+        }
         pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(chosen));
         const bool was_sent = request.device_word != 0;
         if (!was_sent || !power_.draw()) {

@@ -113,10 +113,6 @@ class Program {
 };
 
 int run_daemon(const daemon::Config& config, const std::string& run_folder) {
-    auto sink = make_log_sink(config.log);
-    if (!sink) return complain(sink.error().message, 1);
-    set_log_sink(sink->get());
-
     // Blocked before the first thread exists, so that one thread alone gets them.
     sigset_t signals;
     sigemptyset(&signals);
@@ -124,6 +120,11 @@ int run_daemon(const daemon::Config& config, const std::string& run_folder) {
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
+
+    auto sink = make_log_sink(config.log);
+    if (!sink) return complain(sink.error().message, 1);
+    set_log_sink(sink->get());
+
     protect_from_memory_pressure();
 
     ReactorPoolOptions pool_options;

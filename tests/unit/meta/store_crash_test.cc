@@ -21,6 +21,7 @@ class CrashRun {
         // Half of the runs have a log of eight entries, so that it wraps while checkpoints are written.
         : f_(members, seed, seed % 2 == 0 ? 32 * kKiB : 64 * kKiB), random_(seed + 1), rng_(seed + 2), members_(members) {
         random_.touches_members = false;
+        f_.slow_percent = seed % 3 == 0 ? 85 : 0;
         REQUIRE(f_.create());
         rebuild_model(0);
     }

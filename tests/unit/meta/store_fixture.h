@@ -46,6 +46,9 @@ class StoreFixture {
             CrashDevice::Options options;
             options.path = "dev" + std::to_string(i);
             devices.push_back(std::make_unique<CrashDevice>(*power, options, images[i]));
+            devices.back()->delay_percent = [this](const dev::IoRequest& r) {
+                return r.offset < layout.log_offset() ? slow_percent : 0;
+            };
         }
     }
     // Stops the store without a mark; the images are what reads see.
@@ -103,6 +106,7 @@ class StoreFixture {
     }
 
     LastLines log_lines;
+    unsigned slow_percent = 0;  // how often checkpoint and superblock I/O is overtaken
     meta::MemberLayout layout;
     TestReactor reactor;
     Rng rng;

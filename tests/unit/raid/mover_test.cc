@@ -256,7 +256,7 @@ TEST_CASE("a target that fails its flush is not adopted") {
     sim::FaultRule rule;
     rule.on = dev::IoKind::flush;
     rig.devices[5]->faults().add(rule);
-    CHECK(move_all(rig, mover) == Errc::io_error);
+    CHECK(move_all(rig, mover) == Errc::aborted);
     CHECK(rig.pool.strips(rig.group)[2].member().get() == 2);
     CHECK_FALSE(rig.pool.is_live(5));
     CHECK(rig.reads_as(content));
@@ -361,7 +361,9 @@ TEST_CASE("a latent error in a rebuild without redundancy costs those blocks and
                 if ((gone >> s & 1) != 0 && !rig.pool.codec().can_decode(gone, raid::strip_mask(s))) lost_data++;
             }
             CHECK(bad == 2 * lost_data);
-            CHECK(rig.devices[member]->latent_blocks() == 0);
+            // A pair that did not move was not looked at.
+            const bool involved = scheme.kind != ec::CodeKind::mirror_pairs || lost_data > 0;
+            CHECK(rig.devices[member]->latent_blocks() == (involved ? 0 : 2));
             for (std::uint32_t s = 0; s < o.stripes; s++) {
                 const auto checked = rig.check(s);
                 CHECK(checked.agrees);

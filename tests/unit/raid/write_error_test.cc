@@ -147,20 +147,28 @@ TEST_CASE("a degraded write that fails for good is an I/O error and changes no o
 TEST_CASE("after a refused write of a healthy stripe, losing any one member changes no other block") {
     for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"raid10", 4}}) {
         for (unsigned failing = 0; failing < shape.members; failing++) {
+            for (const auto effect :
+                 {sim::FailedEffect::nothing, sim::FailedEffect::everything, sim::FailedEffect::torn}) {
             Rig rig(shape, small());
-            CAPTURE(shape.text, failing);
+            const bool one_block = static_cast<int>(effect) % 2 == 0;
+            CAPTURE(shape.text, failing, static_cast<int>(effect));
             const auto content = rig.fill();
             rig.pool.refuse_failures = true;
             const unsigned member = rig.member_of_strip(1, failing);
-            rig.devices[member]->faults().add(failing_writes(sim::FailedEffect::nothing));
+            rig.devices[member]->faults().add(failing_writes(effect));
             const std::uint64_t at = rig.scheme().stripe_data_bytes();
-            const Errc code = rig.write(at, Rig::pattern(kBlock, 99));
+            // One block of the first strip, or all of the first two strips.
+            const std::uint64_t bytes = one_block ? kBlock : 2 * rig.scheme().strip_bytes;
+            const Errc code = rig.write(at, Rig::pattern(bytes, 99));
             const bool hits = rig.devices[member]->counters().errors > 0;
             REQUIRE(code == (hits ? Errc::io_error : Errc::ok));
             rig.devices[member]->faults().clear();
             for (unsigned lost = 0; lost < rig.total_strips(); lost++) {
                 rig.pool.set_lost(1ull << lost);
-                require_others_unchanged(rig, content, at, kBlock, false);
+                require_others_unchanged(rig, content, at, bytes, false);
+            }
+            rig.pool.set_lost(0);
+            if (rig.scheme().kind == ec::CodeKind::parity) CHECK(rig.check(1).agrees);
             }
         }
     }

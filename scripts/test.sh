@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# make test: everything that can be tested on this machine, in parts: tidy, unit, sanitize, vm.
+# test.sh [PART...] runs some of them. Ends with `N passed, M failed`; the status says whether all passed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+parts=("$@")
+[ ${#parts[@]} -gt 0 ] || parts=(tidy unit sanitize vm)
+passed=0
+failed=0
+
+# count NAME COMMAND...: one line for each thing that ran
+count() {
+    local name=$1 began=$SECONDS
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "PASS $name ($((SECONDS - began)) s)"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name ($((SECONDS - began)) s)"
+    fi
+}
+
+# Each unit test executable of a build folder; its output only when it fails.
+run_units() {
+    local folder=$1 test log
+    for test in "$folder"/tests/unit/*/unit_*; do
+        [ -x "$test" ] && [ -f "$test" ] || continue
+        log=$test.log
+        count "$(basename "$folder")/$(basename "$test")" \
+            bash -c '"$1" >"$2" 2>&1 || { tail -n 60 "$2"; exit 1; }' _ "$test" "$log"
+    done
+}
+
+scripts/install-deps.sh || exit 1
+for part in "${parts[@]}"; do
+    case $part in
+        tidy) count tidy python3 scripts/tidy.py ;;
+        unit)
+            scripts/build.sh || { failed=$((failed + 1)); continue; }
+            count link-tests scripts/build.sh xsan_link_tests
+            run_units build/release
+            ;;
+        sanitize)
+            for kind in asan tsan; do
+                XSAN_PRESET=$kind scripts/build.sh || { failed=$((failed + 1)); continue; }
+                run_units build/$kind
+            done
+            ;;
+        vm)
+            scripts/build.sh || { failed=$((failed + 1)); continue; }
+            while read -r line; do
+                echo "$line"
+                case $line in
+                    PASS*) passed=$((passed + 1)) ;;
+                    FAIL*) failed=$((failed + 1)) ;;
+                esac
+            done < <(tests/vm/all.sh 2>&1)
+            ;;
+        *)
+            echo "test.sh: unknown part '$part': use tidy, unit, sanitize or vm" >&2
+            exit 2
+            ;;
+    esac
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
