@@ -82,8 +82,6 @@ Queue::~Queue() {
 
 Task<void> Queue::start() {
     XSAN_ASSERT(reactor_.is_home() && fetching_ == 0);
-    // A registered file spares each command a reference count that all reactors share.
-    if (auto slot = reactor_.register_file(config_.char_fd); slot.has_value()) file_slot_ = *slot;
     for (Slot& slot : slots_)
         submit_command(slot, uapi::kFetch, 0);
     co_return;
@@ -93,12 +91,10 @@ void Queue::submit_command(Slot& slot, std::uint32_t command, std::int32_t resul
     io_uring_sqe* sqe = reactor_.prepare(slot.op);
     sqe->opcode = IORING_OP_URING_CMD;
     sqe->cmd_op = command;
-    if (file_slot_.has_value()) {
-        sqe->fd = static_cast<int>(*file_slot_);
-        sqe->flags = IOSQE_FIXED_FILE;
-    } else {
-        sqe->fd = config_.char_fd;
-    }
+    // Not a registered file: Linux up to 6.12 lets go of a file that was unregistered only after every
+    // earlier request on a registered file has ended, and a fetch waits for as long as nobody uses the
+    // device. A drive that the pool has let go of would stay claimed.
+    sqe->fd = config_.char_fd;
     uapi::IoArgument argument{};
     argument.queue_id = static_cast<std::uint16_t>(config_.index);
     argument.tag = slot.tag;
@@ -192,8 +188,6 @@ void Queue::check_idle() {
 Task<void> Queue::wait_ended() {
     while (fetching_ > 0 || serving_ > 0)
         co_await idle_changed_.wait();
-    if (file_slot_.has_value()) reactor_.unregister_file(*file_slot_);
-    file_slot_.reset();
 }
 
 Task<void> Queue::abandon() {

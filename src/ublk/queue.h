@@ -99,7 +99,6 @@ class Queue {
     UringReactor& reactor_;
     const uapi::RawDescriptor* descriptors_ = nullptr;
     std::byte* buffers_ = nullptr;
-    std::optional<unsigned> file_slot_;  // of the character device in the reactor's ring
     std::vector<Slot> slots_;
     unsigned fetching_ = 0;
     unsigned serving_ = 0;
