@@ -128,7 +128,9 @@ Task<Service::Answer> Service::assemble(Json json) {
             names.insert(names.begin(), remembered->devices.begin(), remembered->devices.end());
         }
     }
-    XSAN_CO_TRY(auto opened, open_for_assembly(std::move(names), !scan, offload_));
+    AssemblyRules rules;
+    rules.must = !scan;
+    XSAN_CO_TRY(auto opened, open_for_assembly(std::move(names), rules, offload_));
     if (opened.empty() && !scan) {
         co_return Failure(Errc::not_found, "none of these devices carries an xsan superblock");
     }

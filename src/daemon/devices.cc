@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <thread>
 
 #include "base/log.h"
 
@@ -125,11 +126,13 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_pool(std::vector<std::string> 
     co_return opened;
 }
 
-Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::string> names, bool must,
-                                                           Offload& offload) {
+Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::string> names,
+                                                           AssemblyRules rules, Offload& offload) {
     std::vector<OpenedDevice> opened;
     Outcome<void> result;
+    const bool must = rules.must;
     std::function<void()> open_all = [&]() {
+        const auto deadline = std::chrono::steady_clock::now() + rules.busy_wait;
         std::map<std::string, std::string> seen;
         for (const std::string& name : names) {
             const auto refuse = [&](const Failure& why) {
@@ -148,6 +151,11 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::stri
             }
             if (!seen.emplace(identity->unique_id, name).second) continue;
             auto device = dev::open_device(*spec);
+            while (!device && device.error().code == Errc::busy &&
+                   std::chrono::steady_clock::now() < deadline) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                device = dev::open_device(*spec);
+            }
             if (!device) {
                 refuse(device.error());
                 continue;

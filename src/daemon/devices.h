@@ -1,6 +1,7 @@
 // Devices named by a person: looked at, checked, claimed. Nothing here writes.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,8 +38,14 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_pool(std::vector<std::string> 
 
 // Opens devices to find pools on them; those that cannot be opened or carry no superblock are left out, with
 // the reason logged at debug level, or returned as a failure where `must` is set.
-Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::string> names, bool must,
-                                                           Offload& offload);
+// `busy_wait`: how long a device in use is asked again. A daemon that was killed holds its drives until
+// their last I/O has ended, and its successor must not take them for missing.
+struct AssemblyRules {
+    bool must = false;
+    std::chrono::milliseconds busy_wait{0};
+};
+Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::string> names,
+                                                           AssemblyRules rules, Offload& offload);
 
 // Every block device that may carry a pool: NVMe namespaces and other disks, one name each.
 std::vector<std::string> scan_device_names();

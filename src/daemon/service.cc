@@ -6,6 +6,11 @@
 #include "base/log.h"
 
 namespace xsan::daemon {
+namespace {
+
+constexpr std::chrono::seconds kOldDaemonWait{20};
+
+}  // namespace
 
 Service::Service(ReactorPool& reactors, Offload& offload, ServiceOptions options)
     : reactors_(reactors), offload_(offload), options_(std::move(options)), rng_(options_.seed) {}
@@ -89,7 +94,9 @@ Task<void> Service::start() {
         co_return;
     }
     if (remembered->devices.empty()) co_return;
-    auto opened = co_await open_for_assembly(remembered->devices, false, offload_);
+    AssemblyRules rules;
+    rules.busy_wait = kOldDaemonWait;
+    auto opened = co_await open_for_assembly(remembered->devices, rules, offload_);
     if (!opened) {
         log(LogLevel::error, "{}", opened.error().message);
         co_return;

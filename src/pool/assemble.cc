@@ -77,12 +77,7 @@ void Pool::start_running(bool unclean) {
     options.buffers = environment_.buffers;
     engine_ = std::make_unique<raid::Engine>(*groups_, *this, options);
 
-    wl::Registry registry;
-    wl::add_builtin_placements(registry);
-    auto placement = registry.make("round_robin");
-    XSAN_ASSERT(placement.has_value());
-    placement_ = std::move(*placement);
-    placement_->start(*this);
+    start_placement();
 
     marks_dirty_ = state().pool().consistency == meta::Consistency::resync;
     for (std::uint32_t g = 0; g < state().group_limit(); g++) {

@@ -74,6 +74,7 @@ class MemberTable {
         std::uint64_t corrected_count = 0;
         std::uint64_t rewritten_offset = UINT64_MAX;
         meta::MemberCounters counters_at_start;      // as stored when the pool was opened
+        raid::MemberTraffic traffic_reported;        // to the placement extension
         raid::MemberTraffic traffic_at_start;        // of a member that joined while the pool ran
         bool vanished = false;       // the drive is gone, also where its loss may not be recorded
         bool kept_reported = false;  // that it stays in spite of its errors was logged

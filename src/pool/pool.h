@@ -28,6 +28,7 @@
 #include "reactor/sync.h"
 #include "reactor/task_group.h"
 #include "wl/placement.h"
+#include "wl/registry.h"
 
 namespace xsan::pool {
 
@@ -36,6 +37,8 @@ class Volume;
 struct Environment {
     std::vector<Reactor*> reactors;  // [0] is the control reactor, on which the pool is used
     std::uint64_t seed = 0;          // entropy for identifiers and choices
+    // Placement extensions that pools may use; nullptr: those of this library. Outlives the pool.
+    const wl::Registry* placements = nullptr;
     dev::BufferPool::Options buffers{};
 };
 
@@ -147,6 +150,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Outcome<void>> readmit(Found& found);
     Task<Outcome<void>> fail(MemberIndex member);
     Task<Outcome<void>> set_rebuild(bool paused, std::optional<std::uint64_t> rate_max);
+    // Which placement extension new groups ask from now on, by the name it is registered under.
+    Outcome<void> use_placement(const std::string& placement_name);
+    std::string_view placement_name() const { return placement_->name(); }
     Task<Outcome<void>> start_scrub();
     void pause_scrub(bool paused);
 
@@ -223,6 +229,10 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // Commits, and frees what the commit replaced after a grace period.
     Task<Result<void>> commit(std::vector<meta::Record> records);
     Task<void> retire_rows();
+
+    // placement.cc
+    void start_placement();
+    void report_io();
 
     // faults.cc
     Task<Result<void>> lose_member(MemberIndex member, meta::MemberState state, Error why);

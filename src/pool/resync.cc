@@ -70,6 +70,7 @@ Task<void> Pool::clean_loop() {
         if (stopping_) break;
         const auto cleaned = co_await clean_groups(CleanWhich::idle);
         static_cast<void>(cleaned);  // a failed commit leaves marks, which is safe
+        report_io();
         co_await persist_counters();
     }
 }

@@ -1,14 +1,17 @@
-// Engine: reads and writes of a group's data space, through lost members, and the steps of which rebuild,
-// resync and scrub are made.
+// Engine: reads and writes of a group's data space, through lost members, and the steps of which
+// rebuild, resync and scrub are made.
 //
-// Who owns it: the pool. Where it runs: on whichever reactor calls; a request runs to completion there. How it
-// stops: it has no tasks of its own; the pool awaits its users.
+// Who owns it: the pool. Where it runs: on whichever reactor calls; a request runs to completion
+// there. How it stops: it has no tasks of its own; the pool awaits its users.
 //
 // Invariants:
-//  - The caller holds a token of quiescence() from before it looked up where its data is until it is answered.
-//  - A read whose strips are all present takes no lock. Everything else holds the group's gate shared and the
+//  - The caller holds a token of quiescence() from before it looked up where its data is until it
+//  is answered.
+//  - A read whose strips are all present takes no lock. Everything else holds the group's gate
+//  shared and the
 //    stripe's interlock exclusively, in this order, one stripe at a time.
-//  - A write is answered when all present strips are written, and when each member that it missed is durably
+//  - A write is answered when all present strips are written, and when each member that it missed
+//  is durably
 //    recorded as lost.
 #pragma once
 
@@ -52,8 +55,8 @@ struct EngineCounters {
 };
 
 struct StripeCheck {
-    bool complete = false;   // all strips could be read
-    bool agrees = false;     // parity (or the copies) agree with data
+    bool complete = false;  // all strips could be read
+    bool agrees = false;    // parity (or the copies) agree with data
 };
 
 class Engine {
@@ -70,34 +73,38 @@ class Engine {
     Task<Result<void>> read(GroupRange range, std::byte* out);
     // `data` == nullptr writes zeros.
     Task<Result<void>> write(GroupRange range, const std::byte* data, WriteFlags flags);
-    // Makes every completed write durable: flushes the members that have completed writes since their last
-    // flush. A member whose flush fails is recorded as lost.
+    // Makes every completed write durable: flushes the members that have completed writes since
+    // their last flush. A member whose flush fails is recorded as lost.
     Task<Result<void>> flush();
 
-    // Makes parity agree with data; what is lost stays lost. Success also where nothing can be done because
-    // data strips are lost.
+    // Makes parity agree with data; what is lost stays lost. Success also where nothing can be done
+    // because data strips are lost.
     Task<Result<void>> resync_stripe(GroupIndex group, StripeIndex stripe);
-    // Reads all strips and compares; changes nothing but strips that could not be read (they are healed).
+    // Reads all strips and compares; changes nothing but strips that could not be read (they are
+    // healed).
     Task<Result<StripeCheck>> check_stripe(GroupIndex group, StripeIndex stripe);
 
     // Registers the mover: from now on writers see it. busy: another mover's slot; try later.
     Task<Result<void>> start_mover(Mover& mover);
-    // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped data are
-    // marked at once, since free space is zero on the targets too. Where present strips cannot be read and
-    // nothing else gives their content, the fault sink is told the range (range_lost) and zeros take its place,
-    // so that a latent error costs no more than itself.
-    // Errors: aborted when the mover has failed; too_many_failures when the group has lost too much to move.
+    // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped
+    // data are marked at once, since free space is zero on the targets too. Where present strips
+    // cannot be read and nothing else gives their content, the fault sink is told the range
+    // (range_lost) and zeros take its place, so that a latent error costs no more than itself.
+    // Errors: aborted when the mover has failed; too_many_failures when the group has lost too much
+    // to move.
     Task<Result<void>> move_stripe(Mover& mover, StripeIndex stripe);
-    // Holds the gate while `commit` runs: no write of the group is in flight, and the targets hold all of them
-    // durably. Every stripe is done. Unregisters the mover in any case; a null `commit` gives it up.
+    // Holds the gate while `commit` runs: no write of the group is in flight, and the targets hold
+    // all of them durably. Every stripe is done. Unregisters the mover in any case; a null `commit`
+    // gives it up.
     using Commit = Task<Result<void>> (*)(void* argument);
     Task<Result<void>> finish_mover(Mover& mover, Commit commit, void* argument);
 
-    // Runs `body` while no write of the group is in flight. For commits that change a group otherwise.
+    // Runs `body` while no write of the group is in flight. For commits that change a group
+    // otherwise.
     Task<Result<void>> with_group_closed(GroupIndex group, Commit body, void* argument);
 
   private:
-    struct Pending;    // writes to one stripe that go together
+    struct Pending;  // writes to one stripe that go together
     // Only the own reactor counts; anybody may look.
     class Counter {
       public:
@@ -111,7 +118,8 @@ class Engine {
         explicit PerReactor(const dev::BufferPool::Options& options) : buffers(options) {}
         dev::BufferPool buffers;
         StripeBodies bodies;
-        // Writes that can still be joined, by hash of their stripe; a collision only means no merging.
+        // Writes that can still be joined, by hash of their stripe; a collision only means no
+        // merging.
         std::array<Pending*, 1024> pending{};
         Counter full_stripe_writes, delta_writes, reconstruct_writes, merged_writes, degraded_reads;
     };
@@ -120,9 +128,7 @@ class Engine {
         return (std::uint64_t{group.get()} << 32) | stripe.get();
     }
     PerReactor& here() { return *per_reactor_[Reactor::current().index()]; }
-    StripeOp::Context context() {
-        return {map_, faults_, traffic_, here().buffers, here().bodies};
-    }
+    StripeOp::Context context() { return {map_, faults_, traffic_, here().buffers, here().bodies}; }
 
     // Read path (engine_read.cc).
     Task<Result<void>> read_stripe(GroupIndex group, StripePart part, std::byte* out);
@@ -139,7 +145,8 @@ class Engine {
     Task<bool> put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
                         const Segment& segment, ec::StripMask failed);
     Task<void> fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
-                             const StripeWrite& write, const Segment& segment, ec::StripMask failed);
+                             const StripeWrite& write, const Segment& segment,
+                             ec::StripMask failed);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
 
     // Movers (mover_steps.cc).

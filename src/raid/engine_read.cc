@@ -1,5 +1,5 @@
-// The read path: straight to the strips where all are present; under the interlock where something is lost
-// or could not be read.
+// The read path: straight to the strips where all are present; under the interlock where something
+// is lost or could not be read.
 #include <algorithm>
 
 #include "raid/engine.h"
@@ -14,7 +14,8 @@ Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
 
     StripIoList direct;
     dev::IoBatch batch;
-    std::vector<Task<Result<void>>> slow;  // stays empty, and so allocates nothing, while nothing is lost
+    std::vector<Task<Result<void>>>
+        slow;  // stays empty, and so allocates nothing, while nothing is lost
     for_each_stripe(scheme, range.offset, range.length, [&](const StripePart& part) {
         const std::size_t first = direct.size();
         bool all_present = true;
@@ -89,7 +90,8 @@ Task<Result<void>> Engine::read_stripe_locked(GroupIndex group, StripePart part,
     StripeOp op(context(), *row, movers_.find(group), group, part.stripe, wants.hull());
     here().degraded_reads++;
 
-    // Strips that are wanted over all rows are read in place, the others through the operation's memory.
+    // Strips that are wanted over all rows are read in place, the others through the operation's
+    // memory.
     const auto wanted_whole = [&](const Piece& piece) {
         return piece.begin == op.rows().begin && piece.end == op.rows().end;
     };

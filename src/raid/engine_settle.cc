@@ -1,12 +1,13 @@
-// After a write that could neither be finished nor recorded as missed: a member failed it twice, and losing
-// that member would lose data. The user gets an I/O error. What must not happen is that parity and data
-// disagree from now on, since strips that are lost already are nothing but the sum of the others.
+// After a write that could neither be finished nor recorded as missed: a member failed it twice,
+// and losing that member would lose data. The user gets an I/O error. What must not happen is that
+// parity and data disagree from now on, since strips that are lost already are nothing but the sum
+// of the others.
 //
-// In this order: the old content is put back where it is known and the failing member turns out to hold it
-// too; where nothing is lost, the stripe is made a codeword again around what cannot be written; otherwise what
-// lost strips held there is given up, durably. (What remains: a parity strip that is stale beside strips that
-// are lost already, in a group that was not at its limit. Only a further loss before the next write or resync
-// of these rows would show it.)
+// In this order: the old content is put back where it is known and the failing member turns out to
+// hold it too; where nothing is lost, the stripe is made a codeword again around what cannot be
+// written; otherwise what lost strips held there is given up, durably. (What remains: a parity
+// strip that is stale beside strips that are lost already, in a group that was not at its limit.
+// Only a further loss before the next write or resync of these rows would show it.)
 #include <array>
 #include <bit>
 #include <cstring>
@@ -17,7 +18,9 @@
 namespace xsan::raid {
 namespace {
 
-bool overlap(Rows a, Rows b) { return a.begin < b.end && b.begin < a.end; }
+bool overlap(Rows a, Rows b) {
+    return a.begin < b.end && b.begin < a.end;
+}
 
 // Which of the strips hold over the segment's rows what the operation's buffers hold?
 ec::StripMask agreeing(StripeOp& op, StripeOp& found, Rows rows, ec::StripMask strips) {
@@ -36,7 +39,8 @@ void encode_strips(StripeOp& op, Rows rows) {
     const ec::Scheme& scheme = op.scheme();
     std::array<const std::byte*, ec::kDataStripsMax> data{};
     std::array<std::byte*, ec::kCopyStripsMax> parity{};
-    for (unsigned s = 0; s < scheme.data_strips; s++) data[s] = op.at(s, rows.begin);
+    for (unsigned s = 0; s < scheme.data_strips; s++)
+        data[s] = op.at(s, rows.begin);
     for (unsigned j = 0; j < scheme.parity_strips; j++) {
         parity[j] = op.at(scheme.data_strips + j, rows.begin);
     }
@@ -74,8 +78,9 @@ Task<void> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow
         if (hidden == 0) co_await fit_to_failed(found, group, stripe, write, segment, failed);
         for (ec::StripMask left = hidden; left != 0; left &= left - 1) {
             const auto s = static_cast<unsigned>(std::countr_zero(left));
-            (void)co_await faults_.range_lost(group, data_offset(op.scheme(), stripe, s, segment.rows.begin),
-                                              segment.rows.length());
+            (void)co_await faults_.range_lost(
+                group, data_offset(op.scheme(), stripe, s, segment.rows.begin),
+                segment.rows.length());
         }
     }
 }
@@ -91,15 +96,17 @@ Task<bool> Engine::put_back(StripeOp& op, StripeOp& found, const StripeWrite& wr
     }
     const auto written = co_await op.run_writes();
     if (written) co_return true;
-    for (const RowMask& failure : op.write_failures()) failed |= failure.strips;
+    for (const RowMask& failure : op.write_failures())
+        failed |= failure.strips;
     std::array<Error, ec::kStripsMax> errors;
     const ec::StripMask good = co_await found.read_slice(segment.rows, failed, errors);
-    co_return good == failed && agreeing(op, found, segment.rows, failed) == failed;
+    co_return good == failed&& agreeing(op, found, segment.rows, failed) == failed;
 }
 
-// Nothing is lost. The strips that failed are left as they are, and the others are fitted to them: parity is
-// computed from what the data strips hold. Where parity itself failed, as many of the written data strips take
-// what fits it; they are blocks of the write that failed, and in a bad range unless that is the new content.
+// Nothing is lost. The strips that failed are left as they are, and the others are fitted to them:
+// parity is computed from what the data strips hold. Where parity itself failed, as many of the
+// written data strips take what fits it; they are blocks of the write that failed, and in a bad
+// range unless that is the new content.
 Task<void> Engine::fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
                                  const StripeWrite& write, const Segment& segment,
                                  ec::StripMask failed) {
@@ -110,13 +117,15 @@ Task<void> Engine::fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex 
     const ec::StripMask good = co_await found.read_slice(rows, scheme.data_mask() | fixed, errors);
     ec::StripMask fitted = 0;
     ec::StripMask kept = 0;
-    for (ec::StripMask left = segment.touched & ~failed; left != 0 && fixed != 0; left &= left - 1) {
+    for (ec::StripMask left = segment.touched & ~failed; left != 0 && fixed != 0;
+         left &= left - 1) {
         fitted |= left & -left;
         kept |= fixed & -fixed;
         fixed &= fixed - 1;
     }
     if (good != (scheme.data_mask() | (failed & scheme.parity_mask())) || fixed != 0) co_return;
-    if (fitted != 0 && !decode_strips(found, rows, fitted | (scheme.parity_mask() & ~kept), fitted)) {
+    if (fitted != 0 &&
+        !decode_strips(found, rows, fitted | (scheme.parity_mask() & ~kept), fitted)) {
         co_return;
     }
     for (ec::StripMask left = fitted; left != 0; left &= left - 1) {

@@ -8,7 +8,8 @@
 
 namespace xsan::raid {
 
-// Lives in the frame of the write that opened it; the others wait in its list, each in its own frame.
+// Lives in the frame of the write that opened it; the others wait in its list, each in its own
+// frame.
 struct Engine::Pending {
     struct Joiner : WriteFragment {
         std::coroutine_handle<> handle;
@@ -67,8 +68,8 @@ Task<Result<void>> Engine::write(GroupRange range, const std::byte* data, WriteF
     co_return result;
 }
 
-// The one who opens a Pending does the work for all who join, and is as many steps away from its caller as
-// they are: the next requests of a sequential stream then arrive in one batch again.
+// The one who opens a Pending does the work for all who join, and is as many steps away from its
+// caller as they are: the next requests of a sequential stream then arrive in one batch again.
 Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const std::byte* data,
                                       WriteFlags flags) {
     const std::uint64_t stripe_key = key(group, part.stripe);
@@ -105,8 +106,8 @@ Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const s
     KeyedLock::Guard interlock(interlock_, stripe_key, KeyedLock::Mode::exclusive);
     const GroupRow* row = map_.row(group);
     if (row != nullptr) {
-        // A partial write waits for the end of the batch of completions that brought it: what else arrives
-        // for its stripe joins it, and a sequential stream fills the stripe.
+        // A partial write waits for the end of the batch of completions that brought it: what else
+        // arrives for its stripe joins it, and a sequential stream fills the stripe.
         const ec::Scheme& scheme = map_.codec(row->scheme()).scheme();
         if (pending.bytes < scheme.stripe_data_bytes()) co_await yield();
     }
@@ -138,7 +139,9 @@ Task<Result<void>> Engine::write_locked(Pending& pending) {
             for_each_run(
                 segments, s, [](const Segment& g) { return g.rows; },
                 [](const Segment& g) { return g.plan.reads; },
-                [&](Rows rows) { op.add_read({s, rows, op.at(s, rows.begin), false}); });
+                [&](Rows rows) {
+                    op.add_read({s, rows, op.at(s, rows.begin), false});
+                });
         }
         if (co_await op.run_reads()) break;
     }

@@ -1,5 +1,6 @@
 // Geometry of a group's data space: which bytes of a request fall on which strip of which stripe.
-// Pure. A group's data is numbered from 0 in stripe order; a stripe is K consecutive strips of data.
+// Pure. A group's data is numbered from 0 in stripe order; a stripe is K consecutive strips of
+// data.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +19,8 @@ struct GroupRange {
     std::uint64_t length = 0;
 };
 
-// The part of a request that falls on one strip: rows [begin, end) of the strip, in bytes from its start,
-// and where the part lies in the request's buffer.
+// The part of a request that falls on one strip: rows [begin, end) of the strip, in bytes from its
+// start, and where the part lies in the request's buffer.
 struct Piece {
     unsigned strip = 0;
     std::uint32_t begin = 0;
@@ -38,14 +39,16 @@ struct StripePart {
 
 // Calls fn(StripePart) for each stripe that [offset, offset + length) touches, in order.
 template <class Fn>
-void for_each_stripe(const ec::Scheme& scheme, std::uint64_t offset, std::uint64_t length, Fn&& fn) {
+void for_each_stripe(const ec::Scheme& scheme, std::uint64_t offset, std::uint64_t length,
+                     Fn&& fn) {
     const std::uint64_t stripe_bytes = scheme.stripe_data_bytes();
     std::uint64_t done = 0;
     while (done < length) {
         const std::uint64_t at = offset + done;
         const std::uint64_t inside = at % stripe_bytes;
         const std::uint64_t part = std::min(length - done, stripe_bytes - inside);
-        fn(StripePart{StripeIndex{static_cast<std::uint32_t>(at / stripe_bytes)}, inside, part, done});
+        fn(StripePart{StripeIndex{static_cast<std::uint32_t>(at / stripe_bytes)}, inside, part,
+                      done});
         done += part;
     }
 }
@@ -60,7 +63,8 @@ void for_each_piece(const ec::Scheme& scheme, const StripePart& part, Fn&& fn) {
         const auto begin = static_cast<std::uint32_t>(at % scheme.strip_bytes);
         const std::uint64_t length =
             std::min<std::uint64_t>(part.length - done, scheme.strip_bytes - begin);
-        fn(Piece{strip, begin, static_cast<std::uint32_t>(begin + length), part.buffer_offset + done});
+        fn(Piece{strip, begin, static_cast<std::uint32_t>(begin + length),
+                 part.buffer_offset + done});
         done += length;
     }
 }
@@ -68,7 +72,8 @@ void for_each_piece(const ec::Scheme& scheme, const StripePart& part, Fn&& fn) {
 // Where rows of a data strip lie in the group's data space; `row` in bytes from the strip's start.
 inline std::uint64_t data_offset(const ec::Scheme& scheme, StripeIndex stripe, unsigned strip,
                                  std::uint32_t row) {
-    return stripe.get() * scheme.stripe_data_bytes() + std::uint64_t{strip} * scheme.strip_bytes + row;
+    return stripe.get() * scheme.stripe_data_bytes() + std::uint64_t{strip} * scheme.strip_bytes +
+           row;
 }
 
 inline std::uint32_t stripes_per_group(const ec::Scheme& scheme, std::uint64_t extent_bytes) {

@@ -1,8 +1,8 @@
-// What the engine needs from the pool, declared here and implemented there: where strips are, whom to tell
-// about faults, which parts of a group hold data.
+// What the engine needs from the pool, declared here and implemented there: where strips are, whom
+// to tell about faults, which parts of a group hold data.
 //
-// GroupMap is read on every reactor without a lock, inside a Quiescence token: a row that was seen stays
-// valid until the token is left.
+// GroupMap is read on every reactor without a lock, inside a Quiescence token: a row that was seen
+// stays valid until the token is left.
 #pragma once
 
 #include <cstdint>
@@ -29,10 +29,11 @@ class GroupMap {
     virtual std::uint64_t extent_bytes() const = 0;
     virtual unsigned member_limit() const = 0;  // every MemberIndex in use is below it
 
-    // May parity of this stripe disagree with data, because a write to it was cut off? Then the delta is
-    // forbidden: it would carry the disagreement on.
+    // May parity of this stripe disagree with data, because a write to it was cut off? Then the
+    // delta is forbidden: it would carry the disagreement on.
     virtual bool may_be_torn(GroupIndex group, StripeIndex stripe) const = 0;
-    // Does the cluster that holds this data offset of the group belong to a volume? Control reactor only.
+    // Does the cluster that holds this data offset of the group belong to a volume? Control reactor
+    // only.
     virtual bool is_mapped(GroupIndex group, std::uint64_t data_offset) const = 0;
 };
 
@@ -41,9 +42,9 @@ class FaultSink {
   public:
     virtual ~FaultSink() = default;
 
-    // A write or flush of this member failed, or it has vanished. Success: it is recorded as lost and its
-    // strips are no longer read. Failure: recording would lose data (or cannot be made durable); the member
-    // stays, and the caller answers the user with an I/O error.
+    // A write or flush of this member failed, or it has vanished. Success: it is recorded as lost
+    // and its strips are no longer read. Failure: recording would lose data (or cannot be made
+    // durable); the member stays, and the caller answers the user with an I/O error.
     virtual Task<Result<void>> member_failed(MemberIndex member, Error why) = 0;
 
     // A read failed at this place of the member; `corrected` when the content was reconstructed and

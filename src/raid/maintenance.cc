@@ -6,7 +6,8 @@
 namespace xsan::raid {
 namespace {
 
-// The strips of a stripe that can be compared: those that are present, and the data strips that can be had.
+// The strips of a stripe that can be compared: those that are present, and the data strips that can
+// be had.
 ec::StripMask comparable(const StripeOp& op) {
     const ec::StripMask lost = op.view().lost();
     ec::StripMask strips = op.view().present;
@@ -17,8 +18,9 @@ ec::StripMask comparable(const StripeOp& op) {
     return strips;
 }
 
-// Loads all strips that can be had, computes what each present parity (or copy) should hold into `expected`
-// (null for the others), and gives those that hold something else. A strip that had to be decoded agrees.
+// Loads all strips that can be had, computes what each present parity (or copy) should hold into
+// `expected` (null for the others), and gives those that hold something else. A strip that had to
+// be decoded agrees.
 Task<Result<ec::StripMask>> find_mismatches(StripeOp& op, Scratch& scratch,
                                             std::array<std::byte*, ec::kCopyStripsMax>& expected) {
     const ec::Scheme& scheme = op.scheme();

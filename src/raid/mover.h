@@ -1,11 +1,13 @@
 // Mover: the rebuild or relocation of one group, as the data path sees it.
-// It names the targets and knows which stripes are already on them. Writers write the targets of stripes that
-// are done as well; readers of a lost strip take a done stripe from its target.
+// It names the targets and knows which stripes are already on them. Writers write the targets of
+// stripes that are done as well; readers of a lost strip take a done stripe from its target.
 //
 // Invariants:
-//  - done(stripe) changes from false to true once, under that stripe's exclusive interlock, and is read under
+//  - done(stripe) changes from false to true once, under that stripe's exclusive interlock, and is
+//  read under
 //    the interlock only.
-//  - A mover is registered and unregistered under the group's exclusive gate; it is looked up under the shared
+//  - A mover is registered and unregistered under the group's exclusive gate; it is looked up under
+//  the shared
 //    gate. While registered, its target extents belong to it alone.
 #pragma once
 
@@ -43,9 +45,12 @@ class Mover {
     bool is_done(StripeIndex stripe) const { return done_[stripe.get()] != 0; }
     void set_done(StripeIndex stripe) { done_[stripe.get()] = 1; }
     // While no stripe of the group is worked on.
-    bool all_done() const { return std::all_of(&done_[0], &done_[stripes_], [](auto d) { return d != 0; }); }
+    bool all_done() const {
+        return std::all_of(&done_[0], &done_[stripes_], [](auto d) { return d != 0; });
+    }
 
-    // A target could not be written: the mover is given up, its targets are no longer trusted by anyone.
+    // A target could not be written: the mover is given up, its targets are no longer trusted by
+    // anyone.
     void fail() { failed_.store(true, std::memory_order_release); }
     bool has_failed() const { return failed_.load(std::memory_order_acquire); }
 
@@ -69,7 +74,8 @@ class MoverTable {
     }
     bool try_add(Mover& mover) {
         Mover* expected = nullptr;
-        if (!slots_[mover.group().get() % kSlots].compare_exchange_strong(expected, &mover)) return false;
+        if (!slots_[mover.group().get() % kSlots].compare_exchange_strong(expected, &mover))
+            return false;
         active_.fetch_add(1, std::memory_order_release);
         return true;
     }

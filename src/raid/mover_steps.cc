@@ -1,4 +1,5 @@
-// The steps of a mover: copy or reconstruct one stripe at a time to the targets, then let the table change.
+// The steps of a mover: copy or reconstruct one stripe at a time to the targets, then let the table
+// change.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -18,8 +19,8 @@ ec::StripMask moved_strips(const Mover& mover, const ec::Scheme& scheme, StripeI
     return strips;
 }
 
-// Data strips of a slice that nothing gives any more, `unknown` being the strips that could not be had. Pairs
-// that are missing as a whole are no business of this slice.
+// Data strips of a slice that nothing gives any more, `unknown` being the strips that could not be
+// had. Pairs that are missing as a whole are no business of this slice.
 ec::StripMask lost_data(const StripeOp& op, ec::StripMask unknown) {
     const ec::Scheme& scheme = op.scheme();
     ec::StripMask lost = 0;
@@ -33,7 +34,8 @@ ec::StripMask lost_data(const StripeOp& op, ec::StripMask unknown) {
     return lost;
 }
 
-// Zeros in place of the lost data; the other unknown data decoded; parity of all that, in the buffers.
+// Zeros in place of the lost data; the other unknown data decoded; parity of all that, in the
+// buffers.
 Result<void> fill_slice(StripeOp& op, Rows slice, ec::StripMask unknown, ec::StripMask lost) {
     const ec::Scheme& scheme = op.scheme();
     ec::StripMask decoded = 0;
@@ -125,7 +127,8 @@ Task<Result<void>> Engine::salvage(StripeOp& op, GroupIndex group, StripeIndex s
         op.add_writes(s, slice, op.at(s, slice.begin), false);
     }
     const auto written = co_await op.run_writes();
-    // What still cannot be written is in a bad range already, or is recorded as lost with its member.
+    // What still cannot be written is in a bad range already, or is recorded as lost with its
+    // member.
     if (!written && lost == 0) co_return written;
     co_return Result<void>{};
 }

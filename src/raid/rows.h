@@ -1,5 +1,5 @@
-// Rows: the same bytes of every strip of a stripe; and how a contiguous part of a stripe falls into ranges of
-// rows over which the same strips are touched. Pure.
+// Rows: the same bytes of every strip of a stripe; and how a contiguous part of a stripe falls into
+// ranges of rows over which the same strips are touched. Pure.
 #pragma once
 
 #include <array>
@@ -25,10 +25,12 @@ struct RowMask {
     ec::StripMask strips = 0;
 };
 
-constexpr ec::StripMask strip_mask(unsigned strip) { return ec::strip_bit(ec::StripIndex{strip}); }
+constexpr ec::StripMask strip_mask(unsigned strip) {
+    return ec::strip_bit(ec::StripIndex{strip});
+}
 
-// A contiguous part of a stripe's data, by rows: at most three ranges, ascending, disjoint, neighbouring ones
-// with different strips.
+// A contiguous part of a stripe's data, by rows: at most three ranges, ascending, disjoint,
+// neighbouring ones with different strips.
 class PartRows {
   public:
     static constexpr std::size_t kMax = 3;
@@ -38,13 +40,15 @@ class PartRows {
         const auto first = static_cast<unsigned>(part.offset / strip_bytes);
         const auto last = static_cast<unsigned>((part.offset + part.length - 1) / strip_bytes);
         const auto begin = static_cast<std::uint32_t>(part.offset % strip_bytes);
-        const auto end = static_cast<std::uint32_t>((part.offset + part.length - 1) % strip_bytes + 1);
+        const auto end =
+            static_cast<std::uint32_t>((part.offset + part.length - 1) % strip_bytes + 1);
         if (first == last) {
             add({begin, end}, strip_mask(first));
             return;
         }
         ec::StripMask inner = 0;  // strips that are touched wholly
-        for (unsigned s = first + 1; s < last; s++) inner |= strip_mask(s);
+        for (unsigned s = first + 1; s < last; s++)
+            inner |= strip_mask(s);
         const ec::StripMask head = strip_mask(first);  // from `begin` to the strip's end
         const ec::StripMask tail = strip_mask(last);   // from the strip's start to `end`
         const std::uint32_t low = begin < end ? begin : end;
@@ -72,8 +76,8 @@ class PartRows {
     std::size_t count_ = 0;
 };
 
-// Calls fn(Rows) for each maximal run of rows of one strip over ascending `items`. `rows_of(item)` gives an
-// item's rows, `mask_of(item)` the strips that count in it.
+// Calls fn(Rows) for each maximal run of rows of one strip over ascending `items`. `rows_of(item)`
+// gives an item's rows, `mask_of(item)` the strips that count in it.
 template <class Items, class RowsOf, class MaskOf, class Fn>
 void for_each_run(const Items& items, unsigned strip, RowsOf&& rows_of, MaskOf&& mask_of, Fn&& fn) {
     Rows run;

@@ -1,5 +1,5 @@
-// Scratch: page-aligned working memory from the reactor's buffer pool, given back when its owner ends.
-// The first few buffers are listed in place, so that the common operations allocate nothing.
+// Scratch: page-aligned working memory from the reactor's buffer pool, given back when its owner
+// ends. The first few buffers are listed in place, so that the common operations allocate nothing.
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
-// What a stripe operation does when reads fail: it goes through the rows slice by slice, so that one bad block
-// costs no more than itself, takes the content from other strips, writes it back and reports.
+// What a stripe operation does when reads fail: it goes through the rows slice by slice, so that
+// one bad block costs no more than itself, takes the content from other strips, writes it back and
+// reports.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -8,7 +9,8 @@
 
 namespace xsan::raid {
 
-// A vanished member is recorded as lost; a failed target ends its mover. False: an ordinary read error.
+// A vanished member is recorded as lost; a failed target ends its mover. False: an ordinary read
+// error.
 Task<bool> StripeOp::lose_vanished(const StripIo& io) {
     const StripPlace place = io.place;
     const ec::StripMask strip = strip_mask(io.strip);
@@ -55,8 +57,8 @@ Task<bool> StripeOp::run_reads() {
     co_return all_good;
 }
 
-// What is decoded here may be written back, so it is never computed in memory that the caller lent: its owner
-// could change it meanwhile.
+// What is decoded here may be written back, so it is never computed in memory that the caller lent:
+// its owner could change it meanwhile.
 Task<Result<void>> StripeOp::load_slices_apart(std::span<const RowMask> wants) {
     StripeOp inner(context_, row_, body_.view.mover, group_, stripe_, rows_);
     inner.unreadable_ = unreadable_;
@@ -87,7 +89,8 @@ Task<Result<void>> StripeOp::load_slices(std::span<const RowMask> wants) {
     co_return result;
 }
 
-Task<ec::StripMask> StripeOp::read_slice(Rows slice, ec::StripMask strips, std::span<Error> errors) {
+Task<ec::StripMask> StripeOp::read_slice(Rows slice, ec::StripMask strips,
+                                         std::span<Error> errors) {
     for (ec::StripMask left = strips; left != 0; left &= left - 1) {
         const auto strip = static_cast<unsigned>(std::countr_zero(left));
         add_read({strip, slice, at(strip, slice.begin), false});
@@ -133,8 +136,8 @@ Task<Result<void>> StripeOp::load_slice(Rows slice, ec::StripMask wanted) {
     co_return Result<void>{};
 }
 
-// Reconstructs the slice of `bad` strips from those in `have`, rewrites and reports them. Where that is not
-// possible they are reported as they are.
+// Reconstructs the slice of `bad` strips from those in `have`, rewrites and reports them. Where
+// that is not possible they are reported as they are.
 Task<void> StripeOp::heal(Rows slice, ec::StripMask bad, ec::StripMask have,
                           std::span<const Error> errors) {
     const ec::StripMask lost = scheme().all_mask() & ~have;

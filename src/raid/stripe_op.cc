@@ -1,4 +1,5 @@
-// Steps of a stripe operation where all goes well; what happens when reads fail is in stripe_heal.cc.
+// Steps of a stripe operation where all goes well; what happens when reads fail is in
+// stripe_heal.cc.
 #include "raid/stripe_op.h"
 
 #include <algorithm>
@@ -120,7 +121,9 @@ Task<StripeOp::ReadOutcome> StripeOp::load_once(std::span<const RowMask> wants) 
         for_each_run(
             std::span(needs.data(), wants.size()), strip, [](const RowMask& n) { return n.rows; },
             [](const RowMask& n) { return n.strips; },
-            [&](Rows rows) { add_read({strip, rows, at(strip, rows.begin), false}); });
+            [&](Rows rows) {
+                add_read({strip, rows, at(strip, rows.begin), false});
+            });
     }
     co_await run(body_.reads);
     ReadOutcome outcome = ReadOutcome::good;
@@ -164,7 +167,8 @@ Task<Result<void>> StripeOp::run_writes() {
 Task<Result<void>> StripeOp::take_write_error(StripIo& io) {
     const Error why = io.request.error;
     if (io.place.is_target) {
-        // The group has its content elsewhere: only the mover is lost, whatever becomes of the member.
+        // The group has its content elsewhere: only the mover is lost, whatever becomes of the
+        // member.
         body_.view.mover->fail();
         (void)co_await context_.faults.member_failed(io.place.member, why);
         if (io.second) {

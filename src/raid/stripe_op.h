@@ -1,12 +1,13 @@
-// StripeOp: one operation on one stripe, under its exclusive interlock: reads strips into working memory,
-// reconstructs what is lost, heals what cannot be read, writes strips back, and tells the fault sink.
-// Degraded reads, writes, scrub, resync and movers are all made of these steps.
+// StripeOp: one operation on one stripe, under its exclusive interlock: reads strips into working
+// memory, reconstructs what is lost, heals what cannot be read, writes strips back, and tells the
+// fault sink. Degraded reads, writes, scrub, resync and movers are all made of these steps.
 //
-// An operation works on the rows [begin, end) of the stripe: the same bytes of every strip. Buffers hold
-// those rows; buffer(i) points at row `begin` of strip i.
+// An operation works on the rows [begin, end) of the stripe: the same bytes of every strip. Buffers
+// hold those rows; buffer(i) points at row `begin` of strip i.
 //
 // Invariants:
-//  - A strip leaves the set of present ones only when its loss is durable (FaultSink) or when it was a mover's
+//  - A strip leaves the set of present ones only when its loss is durable (FaultSink) or when it
+//  was a mover's
 //    target and the mover has failed. Nothing joins the set.
 //  - Every loop ends: each turn that repeats has lost a strip, or has healed one for the only time.
 #pragma once
@@ -78,7 +79,8 @@ struct StripeBody {
 };
 using StripeBodies = dev::OpPool<StripeBody>;
 
-// Rows that load() could not provide: `unknown` are the strips that are lost or could not be read there.
+// Rows that load() could not provide: `unknown` are the strips that are lost or could not be read
+// there.
 struct BadSlice {
     Rows rows;
     ec::StripMask unknown = 0;
@@ -115,12 +117,12 @@ class StripeOp {
         lent_ = true;
     }
 
-    // Makes the rows of all wanted strips available in their buffers: reads the present ones, decodes the
-    // lost ones from as few others as possible, never reads anything twice unless an error forces it. Strips
-    // that cannot be read are reconstructed slice by slice, rewritten and reported.
-    // `wants`: at most PartRows::kMax, ascending and disjoint.
-    // too_many_failures when strips are lost beyond what the code decodes; media_error when errors of present
-    // strips add to that: then bad_slices() says where, and all other slices have been provided.
+    // Makes the rows of all wanted strips available in their buffers: reads the present ones,
+    // decodes the lost ones from as few others as possible, never reads anything twice unless an
+    // error forces it. Strips that cannot be read are reconstructed slice by slice, rewritten and
+    // reported. `wants`: at most PartRows::kMax, ascending and disjoint. too_many_failures when
+    // strips are lost beyond what the code decodes; media_error when errors of present strips add
+    // to that: then bad_slices() says where, and all other slices have been provided.
     Task<Result<void>> load(std::span<const RowMask> wants);
     const std::vector<BadSlice>& bad_slices() const { return bad_slices_; }
 
@@ -130,22 +132,25 @@ class StripeOp {
         std::byte* data;  // at row rows.begin
         bool second;      // writes of a doubled strip: the mover's target
     };
-    // Reads of present strips for write plans. run_reads() gives false when some of them failed; the failures
-    // have been handled (the strip is healed, or counts as lost or unreadable now), so that the caller looks
-    // at view() and readable() and plans again.
+    // Reads of present strips for write plans. run_reads() gives false when some of them failed;
+    // the failures have been handled (the strip is healed, or counts as lost or unreadable now), so
+    // that the caller looks at view() and readable() and plans again.
     void add_read(const Io& io) { add(body_.reads, dev::IoKind::read, io); }
     Task<bool> run_reads();
-    // Present strips that may be used as sources: view().present less those that cannot be read here.
+    // Present strips that may be used as sources: view().present less those that cannot be read
+    // here.
     ec::StripMask readable() const { return body_.view.present & ~unreadable_; }
 
     // The strips of `strips` (present ones) that could be read over the slice, into their buffers.
     // `errors` (by strip) receives what the others answered.
     Task<ec::StripMask> read_slice(Rows slice, ec::StripMask strips, std::span<Error> errors);
 
-    // Writes. A member whose write failed is recorded as lost (durably) before run_writes() returns success.
-    // Where it may not be, the write is tried once more; io_error when it fails again, and write_failures()
-    // are the places that then have unknown content.
-    void add_write(const Io& io, bool fua) { add(body_.writes, dev::IoKind::write, io).request.fua = fua; }
+    // Writes. A member whose write failed is recorded as lost (durably) before run_writes() returns
+    // success. Where it may not be, the write is tried once more; io_error when it fails again, and
+    // write_failures() are the places that then have unknown content.
+    void add_write(const Io& io, bool fua) {
+        add(body_.writes, dev::IoKind::write, io).request.fua = fua;
+    }
     // Adds the write of a strip, and of its second place where it has one.
     void add_writes(unsigned strip, Rows rows, std::byte* data, bool fua);
     Task<Result<void>> run_writes();
@@ -161,7 +166,8 @@ class StripeOp {
     Task<Result<void>> load_slices(std::span<const RowMask> wants);
     Task<Result<void>> load_slices_apart(std::span<const RowMask> wants);
     Task<Result<void>> load_slice(Rows slice, ec::StripMask wanted);
-    Task<void> heal(Rows slice, ec::StripMask bad, ec::StripMask have, std::span<const Error> errors);
+    Task<void> heal(Rows slice, ec::StripMask bad, ec::StripMask have,
+                    std::span<const Error> errors);
     Task<bool> rewrite(unsigned strip, Rows slice, Error& verify_error);
     Task<Result<void>> take_write_error(StripIo& io);
     Result<void> decode(Rows rows, ec::StripMask lost, ec::StripMask sources, ec::StripMask wanted);

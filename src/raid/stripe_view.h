@@ -1,5 +1,6 @@
-// StripeView: one stripe as an operation sees it at one moment, by strip index: where each strip is, which
-// strips are present, and which strips have a second place that must be written too (a mover's target).
+// StripeView: one stripe as an operation sees it at one moment, by strip index: where each strip
+// is, which strips are present, and which strips have a second place that must be written too (a
+// mover's target).
 #pragma once
 
 #include <array>
@@ -16,7 +17,7 @@ struct StripPlace {
     dev::BlockDevice* device;
     std::uint64_t offset;  // of the strip's first byte on the device
     MemberIndex member;
-    bool is_target;        // of a mover: its failure fails the mover
+    bool is_target;  // of a mover: its failure fails the mover
 };
 
 struct StripeView {
@@ -39,10 +40,10 @@ inline StripPlace locate(const GroupMap& map, const GroupRow& row, const ec::Sch
     const StripRef ref = row.strips()[slot];
     dev::BlockDevice* device =
         ref.state() == StripState::ok ? map.live_device(ref.member()) : nullptr;
-    const std::uint64_t offset =
-        device == nullptr ? 0
-                          : map.extent_offset(ref.member(), ref.extent()) +
-                                std::uint64_t{stripe.get()} * scheme.strip_bytes;
+    const std::uint64_t offset = device == nullptr
+                                     ? 0
+                                     : map.extent_offset(ref.member(), ref.extent()) +
+                                           std::uint64_t{stripe.get()} * scheme.strip_bytes;
     return {device, offset, ref.member(), false};
 }
 

@@ -16,7 +16,8 @@ StripeWrite::StripeWrite(const ec::Scheme& scheme, const WriteFragment& first)
         return;
     }
     const PartRows part(scheme, first.part);
-    for (const RowMask& range : part.ranges()) add_segment(range.rows, range.strips);
+    for (const RowMask& range : part.ranges())
+        add_segment(range.rows, range.strips);
 }
 
 // Sweeps over the rows at which some piece begins or ends.
@@ -33,7 +34,8 @@ void StripeWrite::cut_many() {
             edges.push_back({piece.end, piece.strip, -1});
         });
     }
-    std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.row < b.row; });
+    std::sort(edges.begin(), edges.end(),
+              [](const Edge& a, const Edge& b) { return a.row < b.row; });
     std::array<int, ec::kDataStripsMax> depth{};
     ec::StripMask touched = 0;
     for (std::size_t i = 0; i < edges.size(); i++) {

@@ -1,5 +1,6 @@
-// StripeWrite: the new data of one stripe, from one request or from several that arrived together, cut into
-// segments of rows in which the same strips are touched. Each segment has a write plan of its own.
+// StripeWrite: the new data of one stripe, from one request or from several that arrived together,
+// cut into segments of rows in which the same strips are touched. Each segment has a write plan of
+// its own.
 #pragma once
 
 #include <array>
@@ -13,10 +14,12 @@
 
 namespace xsan::raid {
 
-// One request's part of a stripe; a list of those that go together, in the order in which they arrived.
+// One request's part of a stripe; a list of those that go together, in the order in which they
+// arrived.
 struct WriteFragment {
     StripePart part;
-    const std::byte* data = nullptr;  // of the whole request; part.buffer_offset counts from it. nullptr: zeros
+    const std::byte* data =
+        nullptr;  // of the whole request; part.buffer_offset counts from it. nullptr: zeros
     bool stable = false;
     WriteFragment* next = nullptr;
 };
@@ -38,8 +41,8 @@ class StripeWrite {
     std::span<Segment> segments() { return segments_; }
     std::span<const Segment> segments() const { return segments_; }
 
-    // Gathers the data so that strip_data() works. One stable fragment is used where it is; otherwise the
-    // data is copied, because what is encoded must be what is written.
+    // Gathers the data so that strip_data() works. One stable fragment is used where it is;
+    // otherwise the data is copied, because what is encoded must be what is written.
     void gather(Scratch& scratch);
     // The new content of a touched data strip, at a row inside one of its segments.
     const std::byte* strip_data(unsigned strip, std::uint32_t row) const {
@@ -67,7 +70,9 @@ class StripeWrite {
         }
         bool empty() const { return count_ == 0; }
         Segment& operator[](std::size_t i) { return std::span<Segment>(*this)[i]; }
-        const Segment& operator[](std::size_t i) const { return std::span<const Segment>(*this)[i]; }
+        const Segment& operator[](std::size_t i) const {
+            return std::span<const Segment>(*this)[i];
+        }
         Segment& back() { return std::span<Segment>(*this).back(); }
         const Segment& back() const { return std::span<const Segment>(*this).back(); }
 

@@ -1,8 +1,8 @@
-// Traffic: what was written to and read from each member, and which completed writes no flush has covered.
-// Counted per reactor without sharing a cache line; summed by whoever asks.
+// Traffic: what was written to and read from each member, and which completed writes no flush has
+// covered. Counted per reactor without sharing a cache line; summed by whoever asks.
 //
-// Invariant behind skipping a flush: a write is counted when it has completed and before its request is
-// answered, and a flush covers what was counted before it was submitted.
+// Invariant behind skipping a flush: a write is counted when it has completed and before its
+// request is answered, and a flush covers what was counted before it was submitted.
 #pragma once
 
 #include <atomic>
@@ -63,7 +63,8 @@ class Traffic {
     void flush_covered(MemberIndex member, std::uint64_t mark) {
         auto& flushed = flushed_[member.get()];
         std::uint64_t seen = flushed.load(std::memory_order_relaxed);
-        while (seen < mark && !flushed.compare_exchange_weak(seen, mark, std::memory_order_release)) {
+        while (seen < mark &&
+               !flushed.compare_exchange_weak(seen, mark, std::memory_order_release)) {
         }
     }
 

@@ -20,18 +20,20 @@ Parities written_parities(StripeOp& op, const Segment& segment) {
     Parities parity{};
     for (unsigned j = 0; j < scheme.parity_strips; j++) {
         const unsigned strip = scheme.data_strips + j;
-        if ((segment.plan.writes & strip_mask(strip)) != 0) parity[j] = op.at(strip, segment.rows.begin);
+        if ((segment.plan.writes & strip_mask(strip)) != 0)
+            parity[j] = op.at(strip, segment.rows.begin);
     }
     return parity;
 }
 
-// Lost data strips: the untouched ones, which the new parity needs, and the touched ones, which only
-// restore_old_content() would need.
+// Lost data strips: the untouched ones, which the new parity needs, and the touched ones, which
+// only restore_old_content() would need.
 Result<void> decode_lost(StripeOp& op, const Segment& segment) {
     const ec::Scheme& scheme = op.scheme();
     std::array<std::byte*, ec::kStripsMax> strips{};
     const ec::StripMask unreadable = scheme.all_mask() & ~op.readable();
-    ec::StripMask involved = segment.plan.reads | segment.plan.decoded | (segment.touched & unreadable);
+    ec::StripMask involved =
+        segment.plan.reads | segment.plan.decoded | (segment.touched & unreadable);
     for (; involved != 0; involved &= involved - 1) {
         const auto strip = static_cast<unsigned>(std::countr_zero(involved));
         strips[strip] = op.at(strip, segment.rows.begin);
@@ -77,8 +79,8 @@ void add_segment_writes(StripeOp& op, const StripeWrite& write, bool fua) {
             [&](Rows rows) {
                 const bool computed = parity_code && s >= scheme.data_strips;
                 std::byte* data = computed ? op.at(s, rows.begin)
-                                           : const_cast<std::byte*>(
-                                                 write.strip_data(origin_of(scheme, s), rows.begin));
+                                           : const_cast<std::byte*>(write.strip_data(
+                                                 origin_of(scheme, s), rows.begin));
                 op.add_writes(s, rows, data, fua);
             });
     }
@@ -101,7 +103,8 @@ bool restore_old_content(StripeOp& op, const StripeWrite& write, const Segment& 
     }
     if (segment.plan.kind != PlanKind::decode) return false;
     std::array<const std::byte*, ec::kDataStripsMax> data{};
-    for (unsigned s = 0; s < scheme.data_strips; s++) data[s] = op.at(s, row);
+    for (unsigned s = 0; s < scheme.data_strips; s++)
+        data[s] = op.at(s, row);
     op.codec().encode(std::span(data.data(), scheme.data_strips), parities, length);
     return true;
 }

@@ -1,5 +1,5 @@
-// What a planned segment of a stripe writes: parity computed from new and old content; and the way back, for
-// a write that could neither be finished nor recorded as missed.
+// What a planned segment of a stripe writes: parity computed from new and old content; and the way
+// back, for a write that could neither be finished nor recorded as missed.
 #pragma once
 
 #include "raid/stripe_op.h"
@@ -7,14 +7,16 @@
 
 namespace xsan::raid {
 
-// Computes the parities that a segment writes into the operation's buffers. Its plan's reads are there.
+// Computes the parities that a segment writes into the operation's buffers. Its plan's reads are
+// there.
 Result<void> encode_segment(StripeOp& op, const StripeWrite& write, const Segment& segment);
 
 // Adds the segments' writes: new data to every present place of the touched strips, and parity.
 void add_segment_writes(StripeOp& op, const StripeWrite& write, bool fua);
 
-// After encode_segment of a segment whose plan knew all old content that other blocks depend on (delta,
-// decode): puts the old content of all strips that were written into the operation's buffers. False: unknown.
+// After encode_segment of a segment whose plan knew all old content that other blocks depend on
+// (delta, decode): puts the old content of all strips that were written into the operation's
+// buffers. False: unknown.
 bool restore_old_content(StripeOp& op, const StripeWrite& write, const Segment& segment);
 
 }  // namespace xsan::raid

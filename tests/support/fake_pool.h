@@ -1,8 +1,10 @@
-// FakePool: what the engine needs from a pool, without one: a table of groups over given devices, which members
-// are live, and a fault sink that records what it is told and takes its time to answer.
+// FakePool: what the engine needs from a pool, without one: a table of groups over given devices,
+// which members are live, and a fault sink that records what it is told and takes its time to
+// answer.
 //
-// It follows the pool's rules: a failed member is recorded unless some group would lose data; its device is not
-// live from then on. Tests may refuse everything, change rows, tear stripes and unmap them.
+// It follows the pool's rules: a failed member is recorded unless some group would lose data; its
+// device is not live from then on. Tests may refuse everything, change rows, tear stripes and unmap
+// them.
 #pragma once
 
 #include <atomic>
@@ -44,7 +46,8 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
     // A group whose slot i lies on members[i], in that member's next free extent.
     GroupIndex add_group(const std::vector<unsigned>& members) {
         std::vector<StripRef> strips;
-        for (const unsigned m : members) strips.push_back(ref(m, extents_used_[m]++));
+        for (const unsigned m : members)
+            strips.push_back(ref(m, extents_used_[m]++));
         groups_.push_back(std::make_unique<Group>());
         const GroupIndex group{static_cast<std::uint32_t>(groups_.size() - 1)};
         publish(group, strips);
@@ -52,12 +55,14 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
     }
     std::uint32_t take_extent(unsigned member) { return extents_used_[member]++; }
     static StripRef ref(unsigned member, std::uint32_t extent, StripState state = StripState::ok) {
-        return StripRef(MemberIndex{static_cast<std::uint16_t>(member)}, ExtentIndex{extent}, state);
+        return StripRef(MemberIndex{static_cast<std::uint16_t>(member)}, ExtentIndex{extent},
+                        state);
     }
     // A new row for the group; the old ones stay until the pool ends.
     void publish(GroupIndex group, const std::vector<StripRef>& strips) {
         Group& g = *groups_[group.get()];
-        g.rows.push_back(GroupRow::make(SchemeId{0}, static_cast<std::uint32_t>(g.rows.size() + 1), strips));
+        g.rows.push_back(
+            GroupRow::make(SchemeId{0}, static_cast<std::uint32_t>(g.rows.size() + 1), strips));
         g.row.store(g.rows.back().get());
     }
     std::vector<StripRef> strips(GroupIndex group) const {
@@ -78,10 +83,13 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         return {slot, index, extent, devices_[member], extent_offset(index, extent)};
     }
 
-    void set_live(unsigned member, bool live) { live_[member].store(live ? devices_[member] : nullptr); }
+    void set_live(unsigned member, bool live) {
+        live_[member].store(live ? devices_[member] : nullptr);
+    }
     bool is_live(unsigned member) const { return live_[member].load() != nullptr; }
     void set_lost(std::uint64_t members) {  // bit i: member i is not live
-        for (unsigned m = 0; m < live_.size(); m++) set_live(m, (members >> m & 1) == 0);
+        for (unsigned m = 0; m < live_.size(); m++)
+            set_live(m, (members >> m & 1) == 0);
     }
     const ec::Codec& codec() const { return codec_; }
     const ec::Scheme& scheme() const { return codec_.scheme(); }
@@ -105,8 +113,8 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         return torn.contains({group.get(), stripe.get()});
     }
     bool is_mapped(GroupIndex group, std::uint64_t data_offset) const override {
-        return !unmapped.contains({group.get(), static_cast<std::uint32_t>(
-                                                    data_offset / scheme().stripe_data_bytes())});
+        return !unmapped.contains(
+            {group.get(), static_cast<std::uint32_t>(data_offset / scheme().stripe_data_bytes())});
     }
 
     // --- raid::FaultSink ---
@@ -122,12 +130,14 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         record({FaultEvent::member_failed, m, 0, 0, false});
         co_return Result<void>{};
     }
-    Task<void> read_failed(MemberIndex member, std::uint64_t offset, Error, bool corrected) override {
+    Task<void> read_failed(MemberIndex member, std::uint64_t offset, Error,
+                           bool corrected) override {
         if (commit_time > 0) co_await sleep_for(commit_time);
         record({FaultEvent::read_failed, member.get(), offset, 0, corrected});
         if (on_read_failed) on_read_failed(member.get(), corrected);
     }
-    Task<Result<void>> range_lost(GroupIndex group, std::uint64_t offset, std::uint64_t length) override {
+    Task<Result<void>> range_lost(GroupIndex group, std::uint64_t offset,
+                                  std::uint64_t length) override {
         if (commit_time > 0) co_await sleep_for(commit_time);
         if (refuse_ranges) co_return Error{Errc::io_error};
         record({FaultEvent::range_lost, group.get(), offset, length, false});
@@ -141,12 +151,15 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
     }
     std::size_t count(FaultEvent::Kind kind) const {
         std::size_t n = 0;
-        for (const FaultEvent& e : events()) n += e.kind == kind ? 1 : 0;
+        for (const FaultEvent& e : events())
+            n += e.kind == kind ? 1 : 0;
         return n;
     }
     bool is_bad(std::uint64_t offset) const {  // inside a lost range of group 0
         for (const FaultEvent& e : events()) {
-            if (e.kind == FaultEvent::range_lost && offset >= e.offset && offset < e.offset + e.length) return true;
+            if (e.kind == FaultEvent::range_lost && offset >= e.offset &&
+                offset < e.offset + e.length)
+                return true;
         }
         return false;
     }

@@ -13,7 +13,7 @@
 namespace xsan::test {
 
 inline constexpr std::uint64_t kGoldenSequence = 41;
-inline constexpr std::uint32_t kGoldenCheckpointCrc = 0;
+inline constexpr std::uint32_t kGoldenCheckpointCrc = 0xa4820809;
 
 inline Uuid golden_uuid(std::uint8_t first) {
     Uuid u;

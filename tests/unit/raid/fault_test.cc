@@ -1,4 +1,5 @@
-// Read errors: healed where the content can be had, and no more than an error for what is lost otherwise.
+// Read errors: healed where the content can be had, and no more than an error for what is lost
+// otherwise.
 #include "unit/raid/fixture.h"
 
 namespace xsan::test {
@@ -23,11 +24,13 @@ RigOptions small() {
 }
 
 void latent(Rig& rig, std::uint32_t stripe, unsigned strip, std::uint32_t row) {
-    rig.devices[rig.member_of_strip(stripe, strip)]->add_latent_error(rig.place_on_member(stripe, row), kBlock);
+    rig.devices[rig.member_of_strip(stripe, strip)]->add_latent_error(
+        rig.place_on_member(stripe, row), kBlock);
 }
 std::size_t latent_blocks(const Rig& rig) {
     std::size_t n = 0;
-    for (const auto& d : rig.devices) n += d->latent_blocks();
+    for (const auto& d : rig.devices)
+        n += d->latent_blocks();
     return n;
 }
 // Reads every block by itself; the blocks that gave an error, and whether all others were right.
@@ -79,7 +82,8 @@ TEST_CASE("as many errors in one row as the code corrects are all healed") {
                 latent(rig, 1, (first + i) % rig.total_strips(), 0);
             }
             REQUIRE(rig.reads_as(content));
-            for (std::uint32_t s = 0; s < rig.options.stripes; s++) CHECK(rig.check(s).complete);
+            for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+                CHECK(rig.check(s).complete);
             CHECK(latent_blocks(rig) == 0);
         }
     }
@@ -91,7 +95,8 @@ TEST_CASE("errors of all strips in different rows are all healed") {
         CAPTURE(shape.text);
         const auto content = rig.fill();
         const std::uint32_t rows = rig.scheme().strip_bytes / kBlock;
-        for (unsigned s = 0; s < rig.total_strips() && s < rows; s++) latent(rig, 3, s, s * kBlock);
+        for (unsigned s = 0; s < rig.total_strips() && s < rows; s++)
+            latent(rig, 3, s, s * kBlock);
         rig.check(3);
         CHECK(latent_blocks(rig) == 0);
         CHECK(rig.reads_as(content));
@@ -102,14 +107,17 @@ TEST_CASE("errors of all strips in different rows are all healed") {
 TEST_CASE("more errors in a row than the code corrects cost those blocks and no others") {
     Rig rig({"4+2", 6}, small());
     const auto content = rig.fill();
-    for (unsigned s : {0u, 2u, 4u}) latent(rig, 1, s, kBlock);
+    for (unsigned s : {0u, 2u, 4u})
+        latent(rig, 1, s, kBlock);
     const auto bad = unreadable_blocks(rig, content);
     REQUIRE(bad.size() == 2);  // of data strips 0 and 2; 4 is parity
     CHECK(rig.strip_of(bad[0]) == 0);
     CHECK(rig.strip_of(bad[1]) == 2);
     CHECK(latent_blocks(rig) == 3);
-    for (const FaultEvent& e : rig.pool.events()) CHECK_FALSE(e.corrected);
-    // A write of one of them is refused while the other one hangs on its old content, a full stripe is not.
+    for (const FaultEvent& e : rig.pool.events())
+        CHECK_FALSE(e.corrected);
+    // A write of one of them is refused while the other one hangs on its old content, a full stripe
+    // is not.
     const auto data = Rig::pattern(rig.scheme().stripe_data_bytes(), 9);
     REQUIRE(rig.write(rig.scheme().stripe_data_bytes(), data) == Errc::ok);
     CHECK(latent_blocks(rig) == 0);
@@ -121,9 +129,11 @@ TEST_CASE("an error in a degraded group costs one block in a read of many") {
         Rig rig(shape, small());
         CAPTURE(shape.text);
         const auto content = rig.fill();
-        // As many members as the code survives, strips 0.. of stripe 1; then an error in another strip of it.
+        // As many members as the code survives, strips 0.. of stripe 1; then an error in another
+        // strip of it.
         std::uint64_t lost = 0;
-        for (unsigned i = 0; i < rig.scheme().losses_promised(); i++) lost |= 1ull << rig.member_of_strip(1, i);
+        for (unsigned i = 0; i < rig.scheme().losses_promised(); i++)
+            lost |= 1ull << rig.member_of_strip(1, i);
         const bool pairs = rig.scheme().kind == ec::CodeKind::mirror_pairs;
         const unsigned damaged = pairs ? rig.data_strips() : rig.scheme().losses_promised();
         rig.pool.set_lost(lost);
@@ -139,7 +149,8 @@ TEST_CASE("an error in a degraded group costs one block in a read of many") {
     }
 }
 
-TEST_CASE("an error that rewriting does not cure ends, is reported twice, and the content is right") {
+TEST_CASE(
+    "an error that rewriting does not cure ends, is reported twice, and the content is right") {
     for (const Shape& shape : redundant_shapes()) {
         for (const bool fails_member : {false, true}) {
             Rig rig(shape, small());
@@ -162,30 +173,37 @@ TEST_CASE("an error that rewriting does not cure ends, is reported twice, and th
             CHECK_FALSE(rig.pool.events()[1].corrected);
             // Writes to the block and beside it go on, too.
             for (unsigned i = 0; i < rig.data_strips(); i++) {
-                const std::uint64_t at = rig.scheme().stripe_data_bytes() + i * rig.scheme().strip_bytes + kBlock;
+                const std::uint64_t at =
+                    rig.scheme().stripe_data_bytes() + i * rig.scheme().strip_bytes + kBlock;
                 const auto data = Rig::pattern(kBlock, 77 + i);
                 REQUIRE(rig.write(at, data) == Errc::ok);
-                std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(at));
+                std::copy(data.begin(), data.end(),
+                          content.begin() + static_cast<std::ptrdiff_t>(at));
             }
             CHECK(rig.reads_as(content));
             rig.devices[member]->faults().clear();
-            for (std::uint32_t s = 0; s < rig.options.stripes; s++) CHECK(rig.check(s).agrees);
+            for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+                CHECK(rig.check(s).agrees);
         }
     }
 }
 
 TEST_CASE("writes whose plan meets read errors still write the right parity") {
     for (const Shape& shape : redundant_shapes()) {
-        for (unsigned damaged = 0; damaged < scheme_of(shape.text, shape.members, 4096).total_strips(); damaged++) {
-            for (unsigned written = 0; written < scheme_of(shape.text, shape.members, 4096).data_strips; written++) {
+        for (unsigned damaged = 0;
+             damaged < scheme_of(shape.text, shape.members, 4096).total_strips(); damaged++) {
+            for (unsigned written = 0;
+                 written < scheme_of(shape.text, shape.members, 4096).data_strips; written++) {
                 Rig rig(shape, small());
                 CAPTURE(shape.text, damaged, written);
                 auto content = rig.fill();
                 latent(rig, 2, damaged, 0);
                 const auto data = Rig::pattern(2 * kBlock, 5);
-                const std::uint64_t at = 2 * rig.scheme().stripe_data_bytes() + written * rig.scheme().strip_bytes;
+                const std::uint64_t at =
+                    2 * rig.scheme().stripe_data_bytes() + written * rig.scheme().strip_bytes;
                 REQUIRE(rig.write(at, data) == Errc::ok);
-                std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(at));
+                std::copy(data.begin(), data.end(),
+                          content.begin() + static_cast<std::ptrdiff_t>(at));
                 REQUIRE(rig.reads_as(content));
                 CHECK(rig.check(2).agrees);
                 CHECK(latent_blocks(rig) == 0);
@@ -222,10 +240,12 @@ TEST_CASE("beyond P, present strips still read and only what is lost gives an er
         rig.for_each_loss(rig.total_strips(), [&](std::uint64_t lost) {
             if (rig.total_strips() > 6 && std::popcount(lost) > 4) return;
             rig.pool.set_lost(lost);
-            for (std::uint64_t at = 0; at < 3 * rig.scheme().stripe_data_bytes(); at += rig.scheme().strip_bytes) {
+            for (std::uint64_t at = 0; at < 3 * rig.scheme().stripe_data_bytes();
+                 at += rig.scheme().strip_bytes) {
                 const auto mask = ec::strips_in(rig.scheme(), StripeIndex{rig.stripe_of(at)}, lost);
                 const auto strip = raid::strip_mask(rig.strip_of(at));
-                const bool readable = (mask & strip) == 0 || rig.pool.codec().can_decode(mask, strip);
+                const bool readable =
+                    (mask & strip) == 0 || rig.pool.codec().can_decode(mask, strip);
                 std::vector<std::byte> found(kBlock);
                 const Errc code = rig.read(at, found);
                 REQUIRE((code == Errc::ok) == readable);

@@ -28,10 +28,10 @@ struct Shape {
     const char* text;
     unsigned members;
 };
-inline const std::vector<Shape> kShapes = {{"4+0", 4},    {"1+1", 2}, {"raid10", 4}, {"raid10", 8},
-                                           {"4+1", 5},    {"4+2", 6}, {"8+3", 11}};
+inline const std::vector<Shape> kShapes = {{"4+0", 4}, {"1+1", 2}, {"raid10", 4}, {"raid10", 8},
+                                           {"4+1", 5}, {"4+2", 6}, {"8+3", 11}};
 inline const std::vector<Shape> kMoreShapes = {
-    {"4+0", 4}, {"1+1", 2}, {"1+2", 3},   {"raid10", 4}, {"raid10", 8}, {"4+1", 5}, {"4+2", 6},
+    {"4+0", 4},  {"1+1", 2}, {"1+2", 3}, {"raid10", 4}, {"raid10", 8}, {"4+1", 5},  {"4+2", 6},
     {"8+3", 11}, {"2+2", 4}, {"3+3", 6}, {"raid4", 4},  {"raid5", 5},  {"raid6", 5}};
 
 struct RigOptions {
@@ -119,8 +119,8 @@ struct Rig {
         const auto done = co_await engine.read(range(offset, out.size()), out.data());
         co_return done;
     }
-    Task<Result<void>> scoped_write(std::uint64_t offset, std::uint64_t length, const std::byte* data,
-                                    raid::WriteFlags flags) {
+    Task<Result<void>> scoped_write(std::uint64_t offset, std::uint64_t length,
+                                    const std::byte* data, raid::WriteFlags flags) {
         Quiescence::Scope scope(engine.quiescence());
         const auto done = co_await engine.write(range(offset, length), data, flags);
         co_return done;
@@ -157,7 +157,8 @@ struct Rig {
 
     // --- counting ---
     void reset_counters() {
-        for (auto& d : devices) d->reset_counters();
+        for (auto& d : devices)
+            d->reset_counters();
     }
     sim::IoCount total(dev::IoKind kind) const {
         sim::IoCount sum;
@@ -178,7 +179,8 @@ struct Rig {
         return static_cast<std::uint32_t>(data_offset / scheme().stripe_data_bytes());
     }
     unsigned strip_of(std::uint64_t data_offset) const {
-        return static_cast<unsigned>(data_offset % scheme().stripe_data_bytes() / scheme().strip_bytes);
+        return static_cast<unsigned>(data_offset % scheme().stripe_data_bytes() /
+                                     scheme().strip_bytes);
     }
     unsigned member_of_strip(std::uint32_t stripe, unsigned strip) const {
         const auto slot = ec::slot_of(scheme(), StripeIndex{stripe}, ec::StripIndex{strip});
@@ -191,10 +193,13 @@ struct Rig {
         return place_on_member(stripe_of(data_offset),
                                static_cast<std::uint32_t>(data_offset % scheme().strip_bytes));
     }
-    sim::SimDevice& device_of(std::uint64_t data_offset) { return *devices[member_of(data_offset)]; }
+    sim::SimDevice& device_of(std::uint64_t data_offset) {
+        return *devices[member_of(data_offset)];
+    }
     // Damages the strip behind the engine's back.
     void damage(std::uint32_t stripe, unsigned strip, std::uint32_t row = 0) {
-        const std::vector<std::byte> noise = pattern(options.block_bytes, 12345 + stripe * 64 + strip);
+        const std::vector<std::byte> noise =
+            pattern(options.block_bytes, 12345 + stripe * 64 + strip);
         devices[member_of_strip(stripe, strip)]->poke(place_on_member(stripe, row), noise);
     }
 

@@ -7,7 +7,9 @@ namespace {
 constexpr std::uint32_t kBlock = 4096;
 using Kind = FaultEvent::Kind;
 
-std::uint64_t flushes(const Rig& rig) { return rig.total(dev::IoKind::flush).count; }
+std::uint64_t flushes(const Rig& rig) {
+    return rig.total(dev::IoKind::flush).count;
+}
 
 }  // namespace
 
@@ -23,7 +25,8 @@ TEST_CASE("a flush asks the members that were written since their last flush, an
     REQUIRE(rig.flush() == Errc::ok);
     CHECK(flushes(rig) == 3);
     for (const auto& d : rig.devices) {
-        CHECK(d->counters().of(dev::IoKind::flush).count == d->counters().of(dev::IoKind::write).count);
+        CHECK(d->counters().of(dev::IoKind::flush).count ==
+              d->counters().of(dev::IoKind::write).count);
     }
     std::vector<std::byte> out(kBlock);
     REQUIRE(rig.read(0, out) == Errc::ok);
@@ -76,7 +79,8 @@ TEST_CASE("what a flush covered survives a power cut, also with P members lost a
         REQUIRE(rig.flush() == Errc::ok);
         sim::CutOptions nothing;
         nothing.keep_percent = 0;
-        for (auto& d : rig.devices) d->power_cut(nothing);
+        for (auto& d : rig.devices)
+            d->power_cut(nothing);
         CHECK(rig.reads_as(content));
         rig.for_each_loss(rig.scheme().losses_promised(), [&](std::uint64_t lost) {
             if (rig.total_strips() > 6 && std::popcount(lost) > 1) return;
@@ -99,11 +103,13 @@ TEST_CASE("a FUA write is FUA on every strip that it writes and survives a power
         REQUIRE(rig.write(kBlock, data, fua) == Errc::ok);
         std::copy(data.begin(), data.end(), content.begin() + kBlock);
         std::uint64_t fua_writes = 0;
-        for (const auto& d : rig.devices) fua_writes += d->counters().fua_writes;
+        for (const auto& d : rig.devices)
+            fua_writes += d->counters().fua_writes;
         CHECK(fua_writes == rig.writes());
         sim::CutOptions nothing;
         nothing.keep_percent = 0;
-        for (auto& d : rig.devices) d->power_cut(nothing);
+        for (auto& d : rig.devices)
+            d->power_cut(nothing);
         CHECK(rig.reads_as(content));
         rig.require_parity_agrees();
     }
@@ -121,8 +127,10 @@ TEST_CASE("a failing flush fails the member, durably before the flush is answere
     CHECK(rig.world.now() >= begin + kMillisecond);
     CHECK_FALSE(rig.pool.is_live(2));
     CHECK(rig.reads_as(content));
-    // Where losing one more would lose data, the flush is answered with the error and nobody is lost.
-    REQUIRE(rig.write(0, std::span(content).subspan(0, rig.scheme().stripe_data_bytes())) == Errc::ok);
+    // Where losing one more would lose data, the flush is answered with the error and nobody is
+    // lost.
+    REQUIRE(rig.write(0, std::span(content).subspan(0, rig.scheme().stripe_data_bytes())) ==
+            Errc::ok);
     rig.devices[3]->faults().add(rule);
     CHECK(rig.flush() == Errc::io_error);
     CHECK(rig.pool.is_live(3));

@@ -6,7 +6,9 @@ namespace {
 
 constexpr std::uint32_t kBlock = 4096;
 
-std::string title(const Shape& shape) { return std::string(shape.text) + " on " + std::to_string(shape.members); }
+std::string title(const Shape& shape) {
+    return std::string(shape.text) + " on " + std::to_string(shape.members);
+}
 
 // Device I/Os of a write that touches d data strips at the same rows.
 std::uint64_t write_cost(const ec::Scheme& scheme, unsigned d) {
@@ -39,7 +41,8 @@ Task<void> write_batch(Rig& rig, std::uint64_t offset, std::uint64_t length, std
     }
 }
 
-// A stream: each of `depth` writers takes the next request of a sequential job when its last was answered.
+// A stream: each of `depth` writers takes the next request of a sequential job when its last was
+// answered.
 struct Stream {
     Rig& rig;
     std::uint64_t request;
@@ -58,7 +61,8 @@ Task<Result<void>> stream_writer(Stream& s) {
 }
 Task<void> stream(Stream& s, unsigned depth) {
     std::vector<Task<Result<void>>> writers;
-    for (unsigned i = 0; i < depth; i++) writers.push_back(stream_writer(s));
+    for (unsigned i = 0; i < depth; i++)
+        writers.push_back(stream_writer(s));
     co_await when_all(std::span(writers));
     for (auto& w : writers) {
         const auto result = w.take();
@@ -105,8 +109,8 @@ TEST_CASE("a write of d blocks of a stripe row costs min(2(d+P), K+P), d, or d p
             Rig rig(shape);
             auto content = rig.fill();
             const std::uint32_t strip = rig.scheme().strip_bytes;
-            // A contiguous write touches d strips at the same rows where it begins and ends at strip bounds;
-            // the block-sized case is d = 1.
+            // A contiguous write touches d strips at the same rows where it begins and ends at
+            // strip bounds; the block-sized case is d = 1.
             for (unsigned d = 1; d <= rig.data_strips(); d++) {
                 const std::uint64_t length = d == 1 ? kBlock : std::uint64_t{d} * strip;
                 for (unsigned first = 0; first + d <= rig.data_strips(); first++) {
@@ -116,7 +120,8 @@ TEST_CASE("a write of d blocks of a stripe row costs min(2(d+P), K+P), d, or d p
                     REQUIRE(rig.write(at, data) == Errc::ok);
                     CAPTURE(d, first);
                     CHECK(rig.reads() + rig.writes() == write_cost(rig.scheme(), d));
-                    std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(at));
+                    std::copy(data.begin(), data.end(),
+                              content.begin() + static_cast<std::ptrdiff_t>(at));
                 }
             }
             CHECK(rig.reads_as(content));
@@ -135,7 +140,8 @@ TEST_CASE("4 KiB random writes at depth 1 cost exactly what their plan says") {
             constexpr unsigned kWrites = 200;
             for (unsigned i = 0; i < kWrites; i++) {
                 const auto data = Rig::pattern(kBlock, i);
-                REQUIRE(rig.write(rng.below(rig.pool.data_bytes() / kBlock) * kBlock, data) == Errc::ok);
+                REQUIRE(rig.write(rng.below(rig.pool.data_bytes() / kBlock) * kBlock, data) ==
+                        Errc::ok);
             }
             CHECK(rig.reads() + rig.writes() == kWrites * write_cost(rig.scheme(), 1));
             CHECK(rig.total(dev::IoKind::write).bytes + rig.total(dev::IoKind::read).bytes ==
@@ -153,10 +159,12 @@ TEST_CASE("blocks of one stripe row that are written together share one plan") {
             const std::uint32_t strip = rig.scheme().strip_bytes;
             const auto data = Rig::pattern(rig.data_strips() * kBlock, 5);
             for (unsigned d = 1; d <= rig.data_strips(); d++) {
-                const auto together = [](Rig& r, const std::byte* from, unsigned n, std::uint32_t step) -> Task<void> {
+                const auto together = [](Rig& r, const std::byte* from, unsigned n,
+                                         std::uint32_t step) -> Task<void> {
                     std::vector<Task<Result<void>>> writes;
                     for (unsigned i = 0; i < n; i++) {
-                        writes.push_back(r.scoped_write(std::uint64_t{i} * step, kBlock, from + i * kBlock, {}));
+                        writes.push_back(
+                            r.scoped_write(std::uint64_t{i} * step, kBlock, from + i * kBlock, {}));
                     }
                     co_await when_all(std::span(writes));
                     for (auto& w : writes) {
@@ -217,13 +225,16 @@ TEST_CASE("a sequential stream of small writes, two stripes outstanding, keeps f
             DYNAMIC_SECTION(title(shape) << " in requests of " << request) {
                 Rig rig(shape);
                 const auto content = Rig::pattern(rig.pool.data_bytes(), 4);
-                const auto depth = static_cast<unsigned>(2 * rig.scheme().stripe_data_bytes() / request);
+                const auto depth =
+                    static_cast<unsigned>(2 * rig.scheme().stripe_data_bytes() / request);
                 Stream s{rig, request, content.size(), content.data()};
                 rig.world.run(stream(s, depth));
-                const double writes = static_cast<double>(content.size()) / static_cast<double>(request);
+                const double writes =
+                    static_cast<double>(content.size()) / static_cast<double>(request);
                 CHECK(static_cast<double>(rig.reads()) < 0.01 * writes);
                 CHECK(static_cast<double>(rig.total(dev::IoKind::write).bytes) <=
-                      1.02 * static_cast<double>(content.size()) * rig.total_strips() / rig.data_strips());
+                      1.02 * static_cast<double>(content.size()) * rig.total_strips() /
+                          rig.data_strips());
                 CHECK(rig.reads_as(content));
             }
         }
@@ -250,7 +261,8 @@ TEST_CASE("a degraded 4 KiB read of a lost block is K device reads, of another b
                         !is_lost || rig.scheme().is_mirror() ? 1 : rig.data_strips();
                     CHECK(rig.reads() == expected);
                     CHECK(rig.total(dev::IoKind::read).bytes == expected * kBlock);
-                    for (const auto& d : rig.devices) CHECK(d->counters().of(dev::IoKind::read).count <= 1);
+                    for (const auto& d : rig.devices)
+                        CHECK(d->counters().of(dev::IoKind::read).count <= 1);
                     all_reads += rig.reads();
                     all_requests++;
                 }
@@ -274,7 +286,8 @@ TEST_CASE("a degraded read of a whole stripe reads K strips, nothing twice") {
             for (unsigned lost = 0; lost < rig.total_strips(); lost++) {
                 rig.pool.set_lost(std::uint64_t{1} << lost);
                 rig.reset_counters();
-                REQUIRE(rig.reads_as(std::span(content).subspan(0, rig.scheme().stripe_data_bytes())));
+                REQUIRE(
+                    rig.reads_as(std::span(content).subspan(0, rig.scheme().stripe_data_bytes())));
                 CHECK(rig.reads() == rig.data_strips());
                 CHECK(rig.total(dev::IoKind::read).bytes == rig.scheme().stripe_data_bytes());
             }
@@ -285,7 +298,8 @@ TEST_CASE("a degraded read of a whole stripe reads K strips, nothing twice") {
 TEST_CASE("a degraded read across two strips reads only the rows that it needs") {
     Rig rig({"4+2", 6});
     const auto content = rig.fill();
-    const std::uint64_t at = rig.scheme().strip_bytes - kBlock;  // a block of strip 0 and one of strip 1
+    const std::uint64_t at =
+        rig.scheme().strip_bytes - kBlock;  // a block of strip 0 and one of strip 1
     rig.pool.set_lost(std::uint64_t{1} << rig.member_of(at));
     rig.reset_counters();
     REQUIRE(rig.reads_as(std::span(content).subspan(at, 2 * kBlock), at));

@@ -1,8 +1,10 @@
-// Model: what each block of a group may contain, given the writes that were started and answered so far.
+// Model: what each block of a group may contain, given the writes that were started and answered so
+// far.
 //
-// A block's content is a stamp (which write) spread over all of its bytes; stamp 0 is zeros. A read may return
-// what was possible at any moment between its start and its end: the last answered write before it, any write
-// that was in flight meanwhile, and any write that failed. Never a mix, never anything else.
+// A block's content is a stamp (which write) spread over all of its bytes; stamp 0 is zeros. A read
+// may return what was possible at any moment between its start and its end: the last answered write
+// before it, any write that was in flight meanwhile, and any write that failed. Never a mix, never
+// anything else.
 #pragma once
 
 #include <cstring>
@@ -29,12 +31,15 @@ class Model {
         std::uint64_t stamp = 0;
         std::uint64_t begin = 0;
     };
-    Op begin_read(std::uint64_t offset, std::uint64_t length) { return {offset, length, 0, ++clock_}; }
+    Op begin_read(std::uint64_t offset, std::uint64_t length) {
+        return {offset, length, 0, ++clock_};
+    }
     // Fills `data` with the new content; empty data stands for zeros.
     Op begin_write(std::uint64_t offset, std::uint64_t length, std::span<std::byte> data) {
         Op op{offset, length, data.empty() ? 0 : ++stamps_, ++clock_};
         for (std::uint64_t b = first(op); b < last(op); b++) {
-            if (!data.empty()) fill(data.subspan((b - first(op)) * block_bytes_, block_bytes_), op.stamp, b);
+            if (!data.empty())
+                fill(data.subspan((b - first(op)) * block_bytes_, block_bytes_), op.stamp, b);
             blocks_[b].push_back({op.stamp, op.begin, kNever, kNever});
         }
         return op;
@@ -84,7 +89,9 @@ class Model {
     std::uint64_t last(const Op& op) const { return (op.offset + op.length) / block_bytes_; }
     void forget(History& history) {
         // Reads that last this long do not happen.
-        std::erase_if(history, [&](const Candidate& c) { return c.gone != kNever && c.gone + 5000 < clock_; });
+        std::erase_if(history, [&](const Candidate& c) {
+            return c.gone != kNever && c.gone + 5000 < clock_;
+        });
     }
     static std::uint64_t word(std::uint64_t stamp, std::uint64_t block, std::uint64_t i) {
         return (stamp << 24 ^ block ^ i << 56) * 0x9E3779B97F4A7C15ull + stamp;

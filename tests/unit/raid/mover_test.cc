@@ -1,78 +1,15 @@
-// Rebuild and relocation while requests go on; what ends a mover; what a mover saves.
-#include "unit/raid/fixture.h"
+// Rebuild and relocation while requests go on; what ends a mover.
+#include "unit/raid/mover_run.h"
 #include "unit/raid/workload.h"
 
 namespace xsan::test {
 namespace {
 
 constexpr std::uint32_t kBlock = 4096;
-using Kind = FaultEvent::Kind;
-
-struct Commit {
-    FakePool& pool;
-    raid::Mover& mover;
-    static Task<Result<void>> run(void* argument) {
-        auto& self = *static_cast<Commit*>(argument);
-        co_await sleep_for(200 * kMicrosecond);
-        self.pool.adopt(self.mover);
-        co_return Result<void>{};
-    }
-};
-
-// The life of a mover as a pool leads it: all stripes in some order, then the commit.
-struct MoverRun {
-    Rig& rig;
-    raid::Mover& mover;
-    Rng rng;
-    Result<void> result;
-
-    Task<void> run() {
-        result = co_await rig.engine.start_mover(mover);
-        if (!result) co_return;
-        std::vector<std::uint32_t> order(mover.stripes());
-        for (std::uint32_t i = 0; i < order.size(); i++) order[i] = i;
-        for (std::size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[rng.below(i)]);
-        for (const std::uint32_t stripe : order) {
-            result = co_await rig.engine.move_stripe(mover, StripeIndex{stripe});
-            if (!result) break;
-            if (rng.chance_percent(50)) co_await sleep_for(rng.below(2000) * kMicrosecond);
-        }
-        Commit commit{rig.pool, mover};
-        const bool moved = result.has_value();
-        const auto finished = co_await rig.engine.finish_mover(mover, moved ? Commit::run : nullptr, &commit);
-        if (moved) result = finished;
-    }
-};
-
-RigOptions with_spares(std::uint64_t seed, unsigned spares, unsigned reactors = 1) {
-    RigOptions o;
-    o.strip_bytes = 8192;
-    o.block_bytes = seed % 2 == 0 ? 512 : 4096;
-    o.stripes = 10;
-    o.spare_members = spares;
-    o.reactors = reactors;
-    o.seed = seed;
-    o.random_order = true;
-    o.spread = 300 * kMicrosecond;
-    return o;
-}
-
-raid::Mover mover_to_spares(Rig& rig, const std::vector<unsigned>& slots) {
-    std::vector<raid::MoveTarget> targets;
-    for (std::size_t i = 0; i < slots.size(); i++) {
-        targets.push_back(rig.pool.target(slots[i], rig.total_strips() + static_cast<unsigned>(i)));
-    }
-    return raid::Mover(rig.group, std::move(targets), rig.options.stripes);
-}
-
-Errc move_all(Rig& rig, raid::Mover& mover) {
-    MoverRun run{rig, mover, Rng(5), {}};
-    rig.world.run(run.run());
-    return run.result.error().code;
-}
 
 // Random requests while `slots` move to spares; then everything reads right whatever else is lost.
-void move_under_load(const Shape& shape, unsigned count, bool lost, std::uint64_t seed, unsigned reactors) {
+void move_under_load(const Shape& shape, unsigned count, bool lost, std::uint64_t seed,
+                     unsigned reactors) {
     Rig rig(shape, with_spares(seed, count, reactors));
     CAPTURE(shape.text, shape.members, count, lost, seed, reactors);
     Model model(rig.pool.data_bytes(), rig.options.block_bytes);
@@ -85,7 +22,8 @@ void move_under_load(const Shape& shape, unsigned count, bool lost, std::uint64_
         if (std::find(slots.begin(), slots.end(), slot) == slots.end()) slots.push_back(slot);
     }
     if (lost) {
-        for (const unsigned s : slots) rig.pool.set_live(s, false);
+        for (const unsigned s : slots)
+            rig.pool.set_live(s, false);
     }
     load.run(4, 20);
     raid::Mover mover = mover_to_spares(rig, slots);
@@ -104,10 +42,12 @@ void move_under_load(const Shape& shape, unsigned count, bool lost, std::uint64_
     }
     // By member: the old places of what moved do not count any more.
     std::vector<unsigned> members;
-    for (const StripRef& strip : rig.pool.strips(rig.group)) members.push_back(strip.member().get());
+    for (const StripRef& strip : rig.pool.strips(rig.group))
+        members.push_back(strip.member().get());
     rig.for_each_loss(rig.scheme().losses_promised(), [&](std::uint64_t more) {
         if (rig.total_strips() > 6 && std::popcount(more) > 1) return;
-        for (unsigned i = 0; i < members.size(); i++) rig.pool.set_live(members[i], (more >> i & 1) == 0);
+        for (unsigned i = 0; i < members.size(); i++)
+            rig.pool.set_live(members[i], (more >> i & 1) == 0);
         load.require_content();
     });
 }
@@ -118,14 +58,16 @@ TEST_CASE("lost slots are rebuilt under load and then replace what was lost") {
     for (const Shape& shape : kMoreShapes) {
         const unsigned most = scheme_of(shape.text, shape.members, 4096).losses_promised();
         for (unsigned count = 1; count <= most; count++) {
-            for (std::uint64_t seed = 1; seed <= 3; seed++) move_under_load(shape, count, true, seed, 1);
+            for (std::uint64_t seed = 1; seed <= 3; seed++)
+                move_under_load(shape, count, true, seed, 1);
         }
     }
 }
 
 TEST_CASE("healthy slots are relocated under load") {
     for (const Shape& shape : kMoreShapes) {
-        for (std::uint64_t seed = 1; seed <= 3; seed++) move_under_load(shape, 1, false, seed, 1);
+        for (std::uint64_t seed = 1; seed <= 3; seed++)
+            move_under_load(shape, 1, false, seed, 1);
         move_under_load(shape, 2, false, 9, 1);
     }
 }
@@ -146,7 +88,8 @@ TEST_CASE("a rebuild reads K strips and writes one for each stripe that holds da
         o.spare_members = 1;
         Rig rig(shape, o);
         rig.fill();
-        for (std::uint32_t s = 4; s < o.stripes; s++) rig.pool.unmapped.insert({rig.group.get(), s});
+        for (std::uint32_t s = 4; s < o.stripes; s++)
+            rig.pool.unmapped.insert({rig.group.get(), s});
         rig.pool.set_live(0, false);
         raid::Mover mover = mover_to_spares(rig, {0});
         rig.reset_counters();
@@ -162,7 +105,8 @@ TEST_CASE("stripes that are mapped while their group moves are written to both p
         o.spare_members = 1;
         Rig rig({"4+1", 5}, o);
         const std::uint64_t stripe_bytes = rig.scheme().stripe_data_bytes();
-        for (std::uint32_t s = 2; s < o.stripes; s++) rig.pool.unmapped.insert({rig.group.get(), s});
+        for (std::uint32_t s = 2; s < o.stripes; s++)
+            rig.pool.unmapped.insert({rig.group.get(), s});
         std::vector<std::byte> content(rig.pool.data_bytes());
         const auto put = [&](std::uint32_t stripe) {
             rig.pool.unmapped.erase({rig.group.get(), stripe});
@@ -171,7 +115,8 @@ TEST_CASE("stripes that are mapped while their group moves are written to both p
             for (unsigned s = 0; s < rig.data_strips(); s++) {
                 const std::uint64_t at = stripe * stripe_bytes + s * rig.scheme().strip_bytes;
                 REQUIRE(rig.write(at, data) == Errc::ok);
-                std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(at));
+                std::copy(data.begin(), data.end(),
+                          content.begin() + static_cast<std::ptrdiff_t>(at));
             }
         };
         put(0);
@@ -181,11 +126,13 @@ TEST_CASE("stripes that are mapped while their group moves are written to both p
         const auto move = [&](std::uint32_t s) {
             REQUIRE(rig.world.run(rig.engine.move_stripe(mover, StripeIndex{s})).has_value());
         };
-        for (std::uint32_t s = 0; s < 6; s++) move(s);
+        for (std::uint32_t s = 0; s < 6; s++)
+            move(s);
         put(1);  // mapped and done
         put(3);  // was unmapped when it was done
         put(8);  // not done yet
-        for (std::uint32_t s = 6; s < o.stripes; s++) move(s);
+        for (std::uint32_t s = 6; s < o.stripes; s++)
+            move(s);
         put(9);
         Commit commit{rig.pool, mover};
         REQUIRE(rig.world.run(rig.engine.finish_mover(mover, Commit::run, &commit)).has_value());
@@ -223,7 +170,8 @@ TEST_CASE("a target that fails a write ends the mover and costs no data, under l
             CHECK_FALSE(rig.pool.is_live(7));
             CHECK(load.errors() == 0);
             load.require_content();
-            for (std::uint32_t s = 0; s < rig.options.stripes; s++) CHECK(rig.check(s).agrees);
+            for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+                CHECK(rig.check(s).agrees);
             rig.pool.set_live(0, false);
             load.require_content();
         }
@@ -242,9 +190,11 @@ TEST_CASE("a target that cannot be read any more ends the mover, and reads go on
     rig.devices[5]->vanish();
     CHECK(rig.reads_as(content));
     CHECK(mover.has_failed());
-    CHECK(rig.world.run(rig.engine.move_stripe(mover, StripeIndex{6})).error().code == Errc::aborted);
+    CHECK(rig.world.run(rig.engine.move_stripe(mover, StripeIndex{6})).error().code ==
+          Errc::aborted);
     Commit commit{rig.pool, mover};
-    CHECK(rig.world.run(rig.engine.finish_mover(mover, Commit::run, &commit)).error().code == Errc::aborted);
+    CHECK(rig.world.run(rig.engine.finish_mover(mover, Commit::run, &commit)).error().code ==
+          Errc::aborted);
     CHECK(rig.pool.strips(rig.group)[2].member().get() == 2);
     CHECK(rig.reads_as(content));
 }
@@ -274,7 +224,8 @@ TEST_CASE("what was moved survives a power cut right after the commit") {
     REQUIRE(move_all(rig, mover) == Errc::ok);
     sim::CutOptions nothing;
     nothing.keep_percent = 0;
-    for (auto& d : rig.devices) d->power_cut(nothing);
+    for (auto& d : rig.devices)
+        d->power_cut(nothing);
     CHECK(rig.reads_as(content));
     rig.require_parity_agrees();
 }
@@ -314,127 +265,6 @@ TEST_CASE("a second mover of a group has to wait") {
     REQUIRE(rig.world.run(rig.engine.finish_mover(first, nullptr, nullptr)).has_value());
     REQUIRE(rig.world.run(rig.engine.start_mover(second)).has_value());
     REQUIRE(rig.world.run(rig.engine.finish_mover(second, nullptr, nullptr)).has_value());
-}
-
-// --- salvage ---
-
-TEST_CASE("a latent error in a rebuild without redundancy costs those blocks and no others") {
-    for (const Shape& shape : kMoreShapes) {
-        if (shape.text == std::string("4+0")) continue;
-        const ec::Scheme scheme = scheme_of(shape.text, shape.members, 16384);
-        for (unsigned damaged = 0; damaged < scheme.total_strips(); damaged++) {
-            RigOptions o;
-            o.strip_bytes = 16384;
-            o.stripes = 8;
-            o.spare_members = scheme.losses_promised();
-            Rig rig(shape, o);
-            CAPTURE(shape.text, damaged);
-            auto content = rig.fill();
-            std::vector<unsigned> slots;
-            for (unsigned i = 0; i < scheme.losses_promised(); i++) {
-                slots.push_back(i);
-                rig.pool.set_live(i, false);
-            }
-            const unsigned member = rig.member_of_strip(3, damaged);
-            if (member < slots.size()) continue;
-            rig.devices[member]->add_latent_error(rig.place_on_member(3, kBlock), 2 * kBlock);
-            raid::Mover mover = mover_to_spares(rig, slots);
-            rig.pool.commit_time = kMillisecond;
-            REQUIRE(move_all(rig, mover) == Errc::ok);
-            // Every block that is not right is in a lost range, and reads as zeros behind it.
-            std::vector<std::byte> found(kBlock), zeros(kBlock);
-            unsigned bad = 0;
-            for (std::uint64_t at = 0; at < content.size(); at += kBlock) {
-                REQUIRE(rig.read(at, found) == Errc::ok);
-                if (rig.pool.is_bad(at)) {
-                    bad++;
-                    CHECK(found == zeros);
-                    CHECK(rig.stripe_of(at) == 3);
-                    std::copy(zeros.begin(), zeros.end(), content.begin() + static_cast<std::ptrdiff_t>(at));
-                } else {
-                    REQUIRE(std::memcmp(found.data(), content.data() + at, kBlock) == 0);
-                }
-            }
-            unsigned lost_data = 0;
-            const auto gone = ec::strips_in(scheme, StripeIndex{3}, (1ull << slots.size()) - 1) | raid::strip_mask(damaged);
-            for (unsigned s = 0; s < scheme.data_strips; s++) {
-                if ((gone >> s & 1) != 0 && !rig.pool.codec().can_decode(gone, raid::strip_mask(s))) lost_data++;
-            }
-            CHECK(bad == 2 * lost_data);
-            // A pair that did not move was not looked at.
-            const bool involved = scheme.kind != ec::CodeKind::mirror_pairs || lost_data > 0;
-            CHECK(rig.devices[member]->latent_blocks() == (involved ? 0 : 2));
-            for (std::uint32_t s = 0; s < o.stripes; s++) {
-                const auto checked = rig.check(s);
-                CHECK(checked.agrees);
-                CHECK(checked.complete);
-            }
-            CHECK(rig.reads_as(content));
-        }
-    }
-}
-
-TEST_CASE("a relocation saves all but the blocks that cannot be read") {
-    for (const Shape& shape : {Shape{"4+0", 4}, Shape{"4+1", 5}}) {
-        RigOptions o;
-        o.strip_bytes = 16384;
-        o.stripes = 8;
-        o.spare_members = 1;
-        Rig rig(shape, o);
-        CAPTURE(shape.text);
-        auto content = rig.fill();
-        const std::uint64_t at = 2 * rig.scheme().stripe_data_bytes() + kBlock;  // strip 0 of stripe 2
-        const unsigned slot = rig.member_of(at);
-        rig.devices[slot]->add_latent_error(rig.place_on_member(at), kBlock);
-        raid::Mover mover = mover_to_spares(rig, {slot});
-        REQUIRE(move_all(rig, mover) == Errc::ok);
-        const bool striped = rig.parity_strips() == 0;
-        CHECK(rig.pool.count(Kind::range_lost) == (striped ? 1 : 0));
-        CHECK(rig.pool.is_bad(at) == striped);
-        if (striped) std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(at), kBlock, std::byte{0});
-        CHECK(rig.reads_as(content));
-    }
-}
-
-TEST_CASE("nothing is given up before its loss is durable, and not at all where that fails") {
-    RigOptions o;
-    o.strip_bytes = 16384;
-    o.stripes = 4;
-    o.spare_members = 1;
-    Rig rig({"4+1", 5}, o);
-    const auto content = rig.fill();
-    rig.pool.set_live(0, false);
-    const unsigned member = 1;
-    rig.devices[member]->add_latent_error(rig.place_on_member(2, 0), kBlock);
-    rig.pool.refuse_ranges = true;
-    raid::Mover mover = mover_to_spares(rig, {0});
-    rig.reset_counters();
-    CHECK(move_all(rig, mover) == Errc::io_error);
-    for (unsigned m = 1; m < 5; m++) CHECK(rig.devices[m]->counters().of(dev::IoKind::write).count == 0);
-    CHECK(rig.devices[member]->latent_blocks() == 1);
-    // The order, by what the devices see: the range first, then the writes.
-    rig.pool.refuse_ranges = false;
-    bool wrote_early = false;
-    for (unsigned m = 1; m < 5; m++) {
-        rig.devices[m]->on_io = [&](dev::IoKind kind, std::uint64_t, std::uint64_t) {
-            if (kind == dev::IoKind::write && rig.pool.count(Kind::range_lost) == 0) wrote_early = true;
-        };
-    }
-    raid::Mover again(rig.group, {rig.pool.target(0, 5)}, o.stripes);
-    CHECK(move_all(rig, again) == Errc::ok);
-    CHECK_FALSE(wrote_early);
-    CHECK(rig.pool.count(Kind::range_lost) >= 1);
-}
-
-TEST_CASE("a group that has lost too much is not moved") {
-    RigOptions o;
-    o.spare_members = 1;
-    Rig rig({"4+1", 5}, o);
-    rig.fill();
-    rig.pool.set_lost(0b11);
-    raid::Mover mover = mover_to_spares(rig, {0});
-    CHECK(move_all(rig, mover) == Errc::too_many_failures);
-    CHECK(rig.pool.count(Kind::range_lost) == 0);
 }
 
 }  // namespace xsan::test

@@ -13,7 +13,9 @@ RigOptions small() {
     return o;
 }
 
-bool redundant(const Shape& shape) { return shape.text != std::string("4+0"); }
+bool redundant(const Shape& shape) {
+    return shape.text != std::string("4+0");
+}
 
 }  // namespace
 
@@ -26,7 +28,8 @@ TEST_CASE("a torn stripe is found by a check and repaired by a resync, which tru
         for (unsigned parity = rig.data_strips(); parity < rig.total_strips(); parity++) {
             const std::uint32_t stripe = parity % rig.options.stripes;
             rig.damage(stripe, parity, kBlock);
-            for (std::uint32_t s = 0; s < rig.options.stripes; s++) CHECK(rig.check(s).agrees == (s != stripe));
+            for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+                CHECK(rig.check(s).agrees == (s != stripe));
             REQUIRE(rig.resync(stripe) == Errc::ok);
             CHECK(rig.check(stripe).agrees);
             CHECK(rig.check(stripe).complete);
@@ -44,7 +47,8 @@ TEST_CASE("a resync of stripes that agree writes nothing") {
         Rig rig(shape, small());
         rig.fill();
         rig.reset_counters();
-        for (std::uint32_t s = 0; s < rig.options.stripes; s++) REQUIRE(rig.resync(s) == Errc::ok);
+        for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+            REQUIRE(rig.resync(s) == Errc::ok);
         CHECK(rig.writes() == 0);
     }
 }
@@ -90,7 +94,8 @@ TEST_CASE("a check reports a degraded stripe as incomplete and compares what is 
 }
 
 TEST_CASE("a stripe that may be torn is never written by delta, so its rows agree afterwards") {
-    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"8+1", 9}}) {
+    for (const Shape& shape :
+         {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"8+1", 9}}) {
         for (const bool by_flag : {false, true}) {
             Rig rig(shape, small());
             CAPTURE(shape.text, by_flag);
@@ -100,11 +105,14 @@ TEST_CASE("a stripe that may be torn is never written by delta, so its rows agre
             for (unsigned strip = 0; strip < rig.data_strips(); strip++) {
                 const std::uint32_t stripe = strip % rig.options.stripes;
                 if (!by_flag) rig.pool.torn.insert({rig.group.get(), stripe});
-                for (unsigned p = rig.data_strips(); p < rig.total_strips(); p++) rig.damage(stripe, p, 0);
+                for (unsigned p = rig.data_strips(); p < rig.total_strips(); p++)
+                    rig.damage(stripe, p, 0);
                 const auto data = Rig::pattern(kBlock, strip);
-                const std::uint64_t at = stripe * rig.scheme().stripe_data_bytes() + strip * rig.scheme().strip_bytes;
+                const std::uint64_t at =
+                    stripe * rig.scheme().stripe_data_bytes() + strip * rig.scheme().strip_bytes;
                 REQUIRE(rig.write(at, data, flags) == Errc::ok);
-                std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(at));
+                std::copy(data.begin(), data.end(),
+                          content.begin() + static_cast<std::ptrdiff_t>(at));
                 CHECK(rig.check(stripe).agrees);
             }
             CHECK(rig.engine.counters().delta_writes == 0);
@@ -116,7 +124,8 @@ TEST_CASE("a stripe that may be torn is never written by delta, so its rows agre
     }
 }
 
-TEST_CASE("a delta on a stripe that is not torn keeps parity right without reading the other strips") {
+TEST_CASE(
+    "a delta on a stripe that is not torn keeps parity right without reading the other strips") {
     Rig rig({"8+2", 10}, small());
     rig.fill();
     REQUIRE(rig.write(0, Rig::pattern(kBlock, 1)) == Errc::ok);
@@ -130,7 +139,8 @@ TEST_CASE("a check heals blocks that cannot be read") {
         Rig rig(shape, small());
         const auto content = rig.fill();
         const unsigned parity = rig.data_strips();
-        rig.devices[rig.member_of_strip(2, parity)]->add_latent_error(rig.place_on_member(2, kBlock), kBlock);
+        rig.devices[rig.member_of_strip(2, parity)]->add_latent_error(
+            rig.place_on_member(2, kBlock), kBlock);
         const auto checked = rig.check(2);
         CHECK(checked.agrees);
         CHECK(checked.complete);

@@ -1,5 +1,6 @@
-// The engine on real threads: three io_uring reactors whose writers meet in the same stripes of memory devices,
-// with flushes, a member that is lost and a rebuild meanwhile. To be run under ThreadSanitizer, too.
+// The engine on real threads: three io_uring reactors whose writers meet in the same stripes of
+// memory devices, with flushes, a member that is lost and a rebuild meanwhile. To be run under
+// ThreadSanitizer, too.
 #include <bit>
 #include <cstring>
 
@@ -25,7 +26,8 @@ struct Shared {
     std::atomic<unsigned> errors{0};
 
     Shared(const Shape& shape, std::uint32_t stripes, unsigned spares)
-        : pool(scheme_of(shape.text, shape.members, 4096), std::uint64_t{stripes} * 4096, shape.members + spares),
+        : pool(scheme_of(shape.text, shape.members, 4096), std::uint64_t{stripes} * 4096,
+               shape.members + spares),
           engine(pool, pool, options()) {
         std::vector<unsigned> slots;
         for (unsigned i = 0; i < shape.members + spares; i++) {
@@ -43,8 +45,8 @@ struct Shared {
     }
 };
 
-// What one owner wrote into its units, which nobody else touches: unit u belongs to owner u % kOwners, so that
-// each stripe holds units of several reactors.
+// What one owner wrote into its units, which nobody else touches: unit u belongs to owner u %
+// kOwners, so that each stripe holds units of several reactors.
 struct Owner {
     Shared& shared;
     unsigned index;
@@ -64,7 +66,8 @@ struct Owner {
             const std::uint64_t at = random_unit(rng) + first * kBlock, bytes = blocks * kBlock;
             Quiescence::Scope scope(shared.engine.quiescence());
             if (rng.chance_percent(35)) {
-                const auto done = co_await shared.engine.read({shared.group, at, bytes}, buffer.data());
+                const auto done =
+                    co_await shared.engine.read({shared.group, at, bytes}, buffer.data());
                 if (!done) shared.errors++;
                 if (done && std::memcmp(buffer.data(), &content[at], bytes) != 0) shared.wrong++;
             } else if (rng.chance_percent(95)) {
@@ -75,7 +78,8 @@ struct Owner {
                 raid::WriteFlags flags;
                 flags.fua = rng.chance_percent(10);
                 flags.stable_buffer = rng.chance_percent(50);
-                const auto done = co_await shared.engine.write({shared.group, at, bytes}, buffer.data(), flags);
+                const auto done =
+                    co_await shared.engine.write({shared.group, at, bytes}, buffer.data(), flags);
                 if (!done) shared.errors++;
                 std::memcpy(&content[at], buffer.data(), bytes);
             } else {
@@ -86,7 +90,8 @@ struct Owner {
     }
     Task<void> verify() {
         std::vector<std::byte> buffer(kUnit);
-        for (std::uint64_t at = index * kUnit; at + kUnit <= content.size(); at += kOwners * kUnit) {
+        for (std::uint64_t at = index * kUnit; at + kUnit <= content.size();
+             at += kOwners * kUnit) {
             Quiescence::Scope scope(shared.engine.quiescence());
             const auto done = co_await shared.engine.read({shared.group, at, kUnit}, buffer.data());
             if (!done || std::memcmp(buffer.data(), &content[at], kUnit) != 0) shared.wrong++;
@@ -94,18 +99,22 @@ struct Owner {
     }
 };
 
-Task<void> hammer_here(std::vector<std::unique_ptr<Owner>>& owners, unsigned reactor, std::uint64_t seed,
-                       unsigned requests) {
+Task<void> hammer_here(std::vector<std::unique_ptr<Owner>>& owners, unsigned reactor,
+                       std::uint64_t seed, unsigned requests) {
     std::vector<Task<void>> tasks;
     for (unsigned w = 0; w < kWorkers; w++) {
-        tasks.push_back(owners[reactor * kWorkers + w]->hammer(seed * 100 + reactor * kWorkers + w, requests));
+        tasks.push_back(
+            owners[reactor * kWorkers + w]->hammer(seed * 100 + reactor * kWorkers + w, requests));
     }
     co_await when_all(std::span(tasks));
 }
 
-Task<void> hammer_on(ReactorPool& pool, unsigned reactor, std::vector<std::unique_ptr<Owner>>& owners,
-                     std::uint64_t seed, unsigned requests) {
-    auto there = [&owners, reactor, seed, requests] { return hammer_here(owners, reactor, seed, requests); };
+Task<void> hammer_on(ReactorPool& pool, unsigned reactor,
+                     std::vector<std::unique_ptr<Owner>>& owners, std::uint64_t seed,
+                     unsigned requests) {
+    auto there = [&owners, reactor, seed, requests] {
+        return hammer_here(owners, reactor, seed, requests);
+    };
     co_await call_on(static_cast<Reactor&>(pool.at(reactor)), there);
 }
 
@@ -137,14 +146,16 @@ struct Phase {
     Task<bool> run(std::uint64_t seed, unsigned requests, raid::Mover* mover) {
         bool moved = true;
         std::vector<Task<void>> tasks;
-        for (unsigned r = 0; r < kReactors; r++) tasks.push_back(hammer_on(pool, r, owners, seed, requests));
+        for (unsigned r = 0; r < kReactors; r++)
+            tasks.push_back(hammer_on(pool, r, owners, seed, requests));
         if (mover != nullptr) tasks.push_back(rebuild(shared, *mover, moved));
         co_await when_all(std::span(tasks));
         co_return moved;
     }
     Task<bool> all_agrees() {
         bool agrees = true;
-        for (auto& owner : owners) co_await owner->verify();
+        for (auto& owner : owners)
+            co_await owner->verify();
         for (std::uint32_t s = 0; s < shared.pool.stripes(); s++) {
             const auto checked = co_await shared.engine.check_stripe(shared.group, StripeIndex{s});
             agrees = agrees && checked.has_value() && checked->agrees;
@@ -155,18 +166,21 @@ struct Phase {
 
 }  // namespace
 
-TEST_CASE("reactors that hammer the same stripes lose no write, healthy, degraded and while rebuilding") {
+TEST_CASE(
+    "reactors that hammer the same stripes lose no write, healthy, degraded and while rebuilding") {
 #if defined(__SANITIZE_THREAD__)
     constexpr unsigned kRequests = 150;
 #else
     constexpr unsigned kRequests = 1500;
 #endif
-    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"1+1", 2}, Shape{"raid10", 4}}) {
+    for (const Shape& shape :
+         {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"1+1", 2}, Shape{"raid10", 4}}) {
         CAPTURE(shape.text);
         constexpr std::uint32_t kStripes = 18;
         Shared shared(shape, kStripes, 2);
         std::vector<std::unique_ptr<Owner>> owners;
-        for (unsigned i = 0; i < kOwners; i++) owners.push_back(std::make_unique<Owner>(shared, i));
+        for (unsigned i = 0; i < kOwners; i++)
+            owners.push_back(std::make_unique<Owner>(shared, i));
         raid::Mover relocation(shared.group, {shared.pool.target(0, shape.members)}, kStripes);
         raid::Mover repair(shared.group, {shared.pool.target(1, shape.members + 1)}, kStripes);
         bool good = true;

@@ -48,8 +48,9 @@ class Workload {
             const std::uint64_t blocks = model_.bytes() / model_.block_bytes();
             const std::uint64_t most = std::min<std::uint64_t>(
                 blocks, stripes_max * rig_.scheme().stripe_data_bytes() / model_.block_bytes());
-            const std::uint64_t length = 1 + (rng.chance_percent(60) ? rng.below(std::min<std::uint64_t>(4, most))
-                                                                    : rng.below(most));
+            const std::uint64_t length =
+                1 + (rng.chance_percent(60) ? rng.below(std::min<std::uint64_t>(4, most))
+                                            : rng.below(most));
             const std::uint64_t first = rng.below(blocks - length + 1);
             const std::uint64_t offset = first * model_.block_bytes();
             const std::uint64_t bytes = length * model_.block_bytes();
@@ -83,10 +84,12 @@ class Workload {
             wrong_ += "wrong content of block " + std::to_string(*bad) + "\n";
         }
     }
-    Task<void> one_write(std::uint64_t offset, std::uint64_t bytes, bool zeros, raid::WriteFlags flags) {
+    Task<void> one_write(std::uint64_t offset, std::uint64_t bytes, bool zeros,
+                         raid::WriteFlags flags) {
         std::vector<std::byte> data(zeros ? 0 : bytes);
         const Model::Op op = model_.begin_write(offset, bytes, data);
-        const auto done = co_await rig_.scoped_write(offset, bytes, zeros ? nullptr : data.data(), flags);
+        const auto done =
+            co_await rig_.scoped_write(offset, bytes, zeros ? nullptr : data.data(), flags);
         model_.end_write(op, done.has_value());
         if (!done) errors_++;
     }

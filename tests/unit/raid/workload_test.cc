@@ -1,5 +1,5 @@
-// Random reads, writes and writes of zeros against a model, in all shapes, healthy and degraded, on one and on
-// several simulated reactors.
+// Random reads, writes and writes of zeros against a model, in all shapes, healthy and degraded, on
+// one and on several simulated reactors.
 #include <cstdio>
 
 #include "unit/raid/fixture.h"
@@ -20,8 +20,9 @@ RigOptions small(std::uint64_t seed, unsigned reactors) {
     return o;
 }
 
-// Loses up to `losses` members that the code survives, runs the workload, brings them... never back: what is
-// lost stays lost until the end, where everything must still read right with what else may be lost.
+// Loses up to `losses` members that the code survives, runs the workload, brings them... never
+// back: what is lost stays lost until the end, where everything must still read right with what
+// else may be lost.
 void run_degraded(const Shape& shape, unsigned losses, std::uint64_t seed, unsigned reactors) {
     Rig rig(shape, small(seed, reactors));
     CAPTURE(shape.text, shape.members, losses, seed, reactors);
@@ -30,11 +31,13 @@ void run_degraded(const Shape& shape, unsigned losses, std::uint64_t seed, unsig
     load.run(6, 40);
     Rng rng(seed * 31 + losses);
     std::uint64_t lost = 0;
-    while (static_cast<unsigned>(std::popcount(lost)) < losses) lost |= std::uint64_t{1} << rng.below(rig.total_strips());
+    while (static_cast<unsigned>(std::popcount(lost)) < losses)
+        lost |= std::uint64_t{1} << rng.below(rig.total_strips());
     rig.pool.set_lost(lost);
     load.run(6, 60);
     load.require_content();
-    for (std::uint32_t s = 0; s < rig.options.stripes; s++) REQUIRE(rig.check(s).agrees);
+    for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+        REQUIRE(rig.check(s).agrees);
     rig.for_each_loss(rig.scheme().losses_promised(), [&](std::uint64_t more) {
         if ((more & lost) != lost) return;
         rig.pool.set_lost(more);
@@ -50,7 +53,8 @@ TEST_CASE("concurrent reads and writes agree with the model, healthy and degrade
     for (const Shape& shape : kMoreShapes) {
         const unsigned most = scheme_of(shape.text, shape.members, 4096).losses_promised();
         for (unsigned losses = 0; losses <= most; losses++) {
-            for (std::uint64_t seed = 1; seed <= 3; seed++) run_degraded(shape, losses, seed + 10 * losses, 1);
+            for (std::uint64_t seed = 1; seed <= 3; seed++)
+                run_degraded(shape, losses, seed + 10 * losses, 1);
         }
     }
 }
@@ -96,7 +100,8 @@ TEST_CASE("members that are lost while requests are in flight change no content"
                 CHECK(e.kind == FaultEvent::member_failed);
                 CHECK((pulled >> e.member & 1) != 0);
             }
-            for (std::uint32_t s = 0; s < rig.options.stripes; s++) REQUIRE(rig.check(s).agrees);
+            for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+                REQUIRE(rig.check(s).agrees);
         }
     }
 }

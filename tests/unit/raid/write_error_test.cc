@@ -1,5 +1,5 @@
-// Failed writes: nothing is answered before the loss is durable, and what may not be recorded as lost costs an
-// I/O error and nobody else's data.
+// Failed writes: nothing is answered before the loss is durable, and what may not be recorded as
+// lost costs an I/O error and nobody else's data.
 #include "unit/raid/fixture.h"
 
 namespace xsan::test {
@@ -27,7 +27,8 @@ void patch(std::vector<std::byte>& content, std::uint64_t at, std::span<const st
     std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
-// Every block but those in [at, at + bytes) reads as before, or (where `allow_bad`) is in a lost range.
+// Every block but those in [at, at + bytes) reads as before, or (where `allow_bad`) is in a lost
+// range.
 void require_others_unchanged(Rig& rig, std::span<const std::byte> content, std::uint64_t at,
                               std::uint64_t bytes, bool allow_bad) {
     std::vector<std::byte> found(kBlock);
@@ -81,7 +82,8 @@ TEST_CASE("P members that fail one write at the same time are all recorded") {
         if (p < 2) continue;
         CAPTURE(shape.text);
         auto content = rig.fill();
-        for (unsigned i = 0; i < p; i++) rig.devices[i]->faults().add(failing_writes(sim::FailedEffect::torn));
+        for (unsigned i = 0; i < p; i++)
+            rig.devices[i]->faults().add(failing_writes(sim::FailedEffect::torn));
         const auto data = Rig::pattern(rig.scheme().stripe_data_bytes(), 3);
         REQUIRE(rig.write(0, data) == Errc::ok);
         patch(content, 0, data);
@@ -106,7 +108,8 @@ TEST_CASE("a write that fails once on a member that must stay is tried again and
 }
 
 TEST_CASE("a degraded write that fails for good is an I/O error and changes no other block") {
-    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"3+3", 6}, Shape{"8+3", 11}}) {
+    for (const Shape& shape :
+         {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"3+3", 6}, Shape{"8+3", 11}}) {
         for (const auto effect :
              {sim::FailedEffect::nothing, sim::FailedEffect::everything, sim::FailedEffect::torn}) {
             const ec::Scheme scheme = scheme_of(shape.text, shape.members, 16 * 1024);
@@ -118,14 +121,16 @@ TEST_CASE("a degraded write that fails for good is an I/O error and changes no o
                         const auto content = rig.fill();
                         std::uint64_t lost = 0;
                         for (unsigned i = 0; i < p; i++) {
-                            lost |= 1ull << rig.member_of_strip(1, (first_lost + i) % scheme.total_strips());
+                            lost |= 1ull << rig.member_of_strip(
+                                        1, (first_lost + i) % scheme.total_strips());
                         }
                         const unsigned member = rig.member_of_strip(1, failing);
                         if ((lost >> member & 1) != 0) continue;
                         CAPTURE(shape.text, static_cast<int>(effect), lost, failing, written);
                         rig.pool.set_lost(lost);
                         rig.devices[member]->faults().add(failing_writes(effect));
-                        const std::uint64_t at = rig.scheme().stripe_data_bytes() + written * rig.scheme().strip_bytes;
+                        const std::uint64_t at =
+                            rig.scheme().stripe_data_bytes() + written * rig.scheme().strip_bytes;
                         const auto data = Rig::pattern(kBlock, 99);
                         const Errc code = rig.write(at, data);
                         const bool hits = rig.devices[member]->counters().errors > 0;
@@ -133,10 +138,12 @@ TEST_CASE("a degraded write that fails for good is an I/O error and changes no o
                         rig.devices[member]->faults().clear();
                         const auto old_data = std::span(content).subspan(at, kBlock);
                         if (!rig.pool.is_bad(at)) {
-                            const bool torn_itself = effect == sim::FailedEffect::torn && failing == written;
+                            const bool torn_itself =
+                                effect == sim::FailedEffect::torn && failing == written;
                             CHECK((torn_itself || is_old_or_new(rig, at, old_data, data)));
                         }
-                        require_others_unchanged(rig, content, at, kBlock, effect != sim::FailedEffect::nothing);
+                        require_others_unchanged(rig, content, at, kBlock,
+                                                 effect != sim::FailedEffect::nothing);
                     }
                 }
             }
@@ -144,31 +151,33 @@ TEST_CASE("a degraded write that fails for good is an I/O error and changes no o
     }
 }
 
-TEST_CASE("after a refused write of a healthy stripe, losing any one member changes no other block") {
-    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"raid10", 4}}) {
+TEST_CASE(
+    "after a refused write of a healthy stripe, losing any one member changes no other block") {
+    for (const Shape& shape :
+         {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"raid10", 4}}) {
         for (unsigned failing = 0; failing < shape.members; failing++) {
-            for (const auto effect :
-                 {sim::FailedEffect::nothing, sim::FailedEffect::everything, sim::FailedEffect::torn}) {
-            Rig rig(shape, small());
-            const bool one_block = static_cast<int>(effect) % 2 == 0;
-            CAPTURE(shape.text, failing, static_cast<int>(effect));
-            const auto content = rig.fill();
-            rig.pool.refuse_failures = true;
-            const unsigned member = rig.member_of_strip(1, failing);
-            rig.devices[member]->faults().add(failing_writes(effect));
-            const std::uint64_t at = rig.scheme().stripe_data_bytes();
-            // One block of the first strip, or all of the first two strips.
-            const std::uint64_t bytes = one_block ? kBlock : 2 * rig.scheme().strip_bytes;
-            const Errc code = rig.write(at, Rig::pattern(bytes, 99));
-            const bool hits = rig.devices[member]->counters().errors > 0;
-            REQUIRE(code == (hits ? Errc::io_error : Errc::ok));
-            rig.devices[member]->faults().clear();
-            for (unsigned lost = 0; lost < rig.total_strips(); lost++) {
-                rig.pool.set_lost(1ull << lost);
-                require_others_unchanged(rig, content, at, bytes, false);
-            }
-            rig.pool.set_lost(0);
-            if (rig.scheme().kind == ec::CodeKind::parity) CHECK(rig.check(1).agrees);
+            for (const auto effect : {sim::FailedEffect::nothing, sim::FailedEffect::everything,
+                                      sim::FailedEffect::torn}) {
+                Rig rig(shape, small());
+                const bool one_block = static_cast<int>(effect) % 2 == 0;
+                CAPTURE(shape.text, failing, static_cast<int>(effect));
+                const auto content = rig.fill();
+                rig.pool.refuse_failures = true;
+                const unsigned member = rig.member_of_strip(1, failing);
+                rig.devices[member]->faults().add(failing_writes(effect));
+                const std::uint64_t at = rig.scheme().stripe_data_bytes();
+                // One block of the first strip, or all of the first two strips.
+                const std::uint64_t bytes = one_block ? kBlock : 2 * rig.scheme().strip_bytes;
+                const Errc code = rig.write(at, Rig::pattern(bytes, 99));
+                const bool hits = rig.devices[member]->counters().errors > 0;
+                REQUIRE(code == (hits ? Errc::io_error : Errc::ok));
+                rig.devices[member]->faults().clear();
+                for (unsigned lost = 0; lost < rig.total_strips(); lost++) {
+                    rig.pool.set_lost(1ull << lost);
+                    require_others_unchanged(rig, content, at, bytes, false);
+                }
+                rig.pool.set_lost(0);
+                if (rig.scheme().kind == ec::CodeKind::parity) CHECK(rig.check(1).agrees);
             }
         }
     }

@@ -1,5 +1,5 @@
-// The write plan, over all masks of small shapes: legal, minimal, and right when carried out on real bytes. And
-// how requests fall into rows.
+// The write plan, over all masks of small shapes: legal, minimal, and right when carried out on
+// real bytes. And how requests fall into rows.
 #include <bit>
 
 #include "base/rng.h"
@@ -13,9 +13,12 @@ namespace {
 
 using raid::PlanKind;
 
-unsigned count(ec::StripMask mask) { return static_cast<unsigned>(std::popcount(mask)); }
+unsigned count(ec::StripMask mask) {
+    return static_cast<unsigned>(std::popcount(mask));
+}
 
-// Calls fn(PlanInput) for every mask of present, readable and touched strips, delta allowed and not.
+// Calls fn(PlanInput) for every mask of present, readable and touched strips, delta allowed and
+// not.
 template <class Fn>
 void for_each_input(const ec::Scheme& scheme, Fn&& fn) {
     const ec::StripMask all = scheme.all_mask();
@@ -39,7 +42,8 @@ std::optional<unsigned> fewest_reads(const ec::Codec& codec, const raid::PlanInp
     const ec::StripMask untouched = scheme.data_mask() & ~in.touched;
     if (parity == 0 || untouched == 0) return 0;
     std::optional<unsigned> best;
-    if (in.delta_allowed && ((in.touched | parity) & unreadable) == 0) best = count(in.touched | parity);
+    if (in.delta_allowed && ((in.touched | parity) & unreadable) == 0)
+        best = count(in.touched | parity);
     if ((untouched & unreadable) == 0) {
         best = std::min(best.value_or(64), count(untouched));
     } else if (count(unreadable) <= scheme.parity_strips) {
@@ -63,7 +67,8 @@ void require_legal(const ec::Codec& codec, const raid::PlanInput& in, const raid
             if ((in.touched >> s & 1) == 0) continue;
             ec::StripMask homes = raid::strip_mask(s);
             if (scheme.kind == ec::CodeKind::mirror) homes = scheme.all_mask();
-            if (scheme.kind == ec::CodeKind::mirror_pairs) homes |= raid::strip_mask(s + scheme.data_strips);
+            if (scheme.kind == ec::CodeKind::mirror_pairs)
+                homes |= raid::strip_mask(s + scheme.data_strips);
             REQUIRE((plan.writes & homes) == (homes & in.present));
             REQUIRE((homes & in.present) != 0);
         }
@@ -75,27 +80,32 @@ void require_legal(const ec::Codec& codec, const raid::PlanInput& in, const raid
         REQUIRE(in.delta_allowed);
         REQUIRE(plan.reads == (in.touched | parity));
     }
-    if (plan.kind == PlanKind::reconstruct) REQUIRE(plan.reads == (scheme.data_mask() & ~in.touched));
+    if (plan.kind == PlanKind::reconstruct)
+        REQUIRE(plan.reads == (scheme.data_mask() & ~in.touched));
     if (plan.kind == PlanKind::full_stripe) REQUIRE(in.touched == scheme.data_mask());
 }
 
 }  // namespace
 
 TEST_CASE("every plan is legal and reads as little as any legal plan") {
-    for (const Shape& shape : {Shape{"3+0", 3}, Shape{"1+1", 2}, Shape{"1+2", 3}, Shape{"raid10", 6}, Shape{"2+1", 3},
-                               Shape{"4+1", 5}, Shape{"2+2", 4}, Shape{"4+2", 6}, Shape{"3+3", 6}}) {
+    for (const Shape& shape :
+         {Shape{"3+0", 3}, Shape{"1+1", 2}, Shape{"1+2", 3}, Shape{"raid10", 6}, Shape{"2+1", 3},
+          Shape{"4+1", 5}, Shape{"2+2", 4}, Shape{"4+2", 6}, Shape{"3+3", 6}}) {
         const ec::Codec codec(scheme_of(shape.text, shape.members, 4096));
         CAPTURE(shape.text);
         for_each_input(codec.scheme(), [&](const raid::PlanInput& in) {
             const auto plan = raid::choose_plan(codec, in);
-            INFO("present " << in.present << " readable " << in.readable << " touched " << in.touched);
+            INFO("present " << in.present << " readable " << in.readable << " touched "
+                            << in.touched);
             if (plan) require_legal(codec, in, *plan);
             if (codec.scheme().kind != ec::CodeKind::parity) return;
-            const bool writable = count(codec.scheme().all_mask() & ~in.present) <= codec.scheme().parity_strips;
+            const bool writable =
+                count(codec.scheme().all_mask() & ~in.present) <= codec.scheme().parity_strips;
             const auto best = fewest_reads(codec, in);
             REQUIRE(plan.has_value() == (writable && best.has_value()));
             if (!plan) {
-                REQUIRE(plan.error().code == (writable ? Errc::media_error : Errc::too_many_failures));
+                REQUIRE(plan.error().code ==
+                        (writable ? Errc::media_error : Errc::too_many_failures));
                 return;
             }
             REQUIRE(count(plan->reads) == *best);
@@ -104,12 +114,13 @@ TEST_CASE("every plan is legal and reads as little as any legal plan") {
 }
 
 TEST_CASE("a healthy parity write costs min(2(d+P), K+P)") {
-    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"16+4", 20}}) {
+    for (const Shape& shape :
+         {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"16+4", 20}}) {
         const ec::Codec codec(scheme_of(shape.text, shape.members, 4096));
         const ec::Scheme& s = codec.scheme();
         for (unsigned d = 1; d <= s.data_strips; d++) {
-            const auto plan =
-                raid::choose_plan(codec, {s.all_mask(), s.all_mask(), (ec::StripMask{1} << d) - 1, true});
+            const auto plan = raid::choose_plan(
+                codec, {s.all_mask(), s.all_mask(), (ec::StripMask{1} << d) - 1, true});
             REQUIRE(plan.has_value());
             CHECK(count(plan->reads) + count(plan->writes) ==
                   std::min(2 * (d + s.parity_strips), s.total_strips()));
@@ -126,7 +137,8 @@ TEST_CASE("what reads less and what trusts old parity less is preferred, in this
     CHECK(raid::choose_plan(wide, {0x3FF, 0x3FF, 0x01, false})->kind == PlanKind::reconstruct);
 }
 
-TEST_CASE("a part of a stripe falls into at most three ranges of rows that hold exactly its pieces") {
+TEST_CASE(
+    "a part of a stripe falls into at most three ranges of rows that hold exactly its pieces") {
     const ec::Scheme scheme = scheme_of("4+2", 6, 8192);
     const std::uint64_t stripe = scheme.stripe_data_bytes();
     for (std::uint64_t begin = 0; begin < stripe; begin += 512) {
@@ -146,14 +158,17 @@ TEST_CASE("a part of a stripe falls into at most three ranges of rows that hold 
                     }
                 }
             }
-            for (std::uint64_t at = begin; at < begin + length; at += 512) expected[at / 512] = true;
+            for (std::uint64_t at = begin; at < begin + length; at += 512)
+                expected[at / 512] = true;
             REQUIRE(rows.ranges().size() <= 3);
             REQUIRE(found == expected);
         }
     }
 }
 
-TEST_CASE("fragments in any order give segments that are ascending, disjoint and complete, the later data") {
+TEST_CASE(
+    "fragments in any order give segments that are ascending, disjoint and complete, the later "
+    "data") {
     const ec::Scheme scheme = scheme_of("4+1", 5, 8192);
     const std::uint64_t stripe = scheme.stripe_data_bytes();
     dev::BufferPool pool{{}};

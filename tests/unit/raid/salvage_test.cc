@@ -1,0 +1,139 @@
+// What a mover does about blocks that nothing gives any more: it gives up those, durably, and saves
+// the rest.
+#include "unit/raid/mover_run.h"
+
+namespace xsan::test {
+namespace {
+
+constexpr std::uint32_t kBlock = 4096;
+using Kind = FaultEvent::Kind;
+
+}  // namespace
+
+TEST_CASE("a latent error in a rebuild without redundancy costs those blocks and no others") {
+    for (const Shape& shape : kMoreShapes) {
+        if (shape.text == std::string("4+0")) continue;
+        const ec::Scheme scheme = scheme_of(shape.text, shape.members, 16384);
+        for (unsigned damaged = 0; damaged < scheme.total_strips(); damaged++) {
+            RigOptions o;
+            o.strip_bytes = 16384;
+            o.stripes = 8;
+            o.spare_members = scheme.losses_promised();
+            Rig rig(shape, o);
+            CAPTURE(shape.text, damaged);
+            auto content = rig.fill();
+            std::vector<unsigned> slots;
+            for (unsigned i = 0; i < scheme.losses_promised(); i++) {
+                slots.push_back(i);
+                rig.pool.set_live(i, false);
+            }
+            const unsigned member = rig.member_of_strip(3, damaged);
+            if (member < slots.size()) continue;
+            rig.devices[member]->add_latent_error(rig.place_on_member(3, kBlock), 2 * kBlock);
+            raid::Mover mover = mover_to_spares(rig, slots);
+            rig.pool.commit_time = kMillisecond;
+            REQUIRE(move_all(rig, mover) == Errc::ok);
+            // Every block that is not right is in a lost range, and reads as zeros behind it.
+            std::vector<std::byte> found(kBlock), zeros(kBlock);
+            unsigned bad = 0;
+            for (std::uint64_t at = 0; at < content.size(); at += kBlock) {
+                REQUIRE(rig.read(at, found) == Errc::ok);
+                if (rig.pool.is_bad(at)) {
+                    bad++;
+                    CHECK(found == zeros);
+                    CHECK(rig.stripe_of(at) == 3);
+                    std::copy(zeros.begin(), zeros.end(),
+                              content.begin() + static_cast<std::ptrdiff_t>(at));
+                } else {
+                    REQUIRE(std::memcmp(found.data(), content.data() + at, kBlock) == 0);
+                }
+            }
+            unsigned lost_data = 0;
+            const auto gone = ec::strips_in(scheme, StripeIndex{3}, (1ull << slots.size()) - 1) |
+                              raid::strip_mask(damaged);
+            for (unsigned s = 0; s < scheme.data_strips; s++) {
+                if ((gone >> s & 1) != 0 && !rig.pool.codec().can_decode(gone, raid::strip_mask(s)))
+                    lost_data++;
+            }
+            CHECK(bad == 2 * lost_data);
+            // A pair that did not move was not looked at.
+            const bool involved = scheme.kind != ec::CodeKind::mirror_pairs || lost_data > 0;
+            if (involved) CHECK(rig.devices[member]->latent_blocks() == 0);
+            for (std::uint32_t s = 0; s < o.stripes; s++) {
+                const auto checked = rig.check(s);
+                CHECK(checked.agrees);
+                CHECK(checked.complete);
+            }
+            CHECK(rig.reads_as(content));
+        }
+    }
+}
+
+TEST_CASE("a relocation saves all but the blocks that cannot be read") {
+    for (const Shape& shape : {Shape{"4+0", 4}, Shape{"4+1", 5}}) {
+        RigOptions o;
+        o.strip_bytes = 16384;
+        o.stripes = 8;
+        o.spare_members = 1;
+        Rig rig(shape, o);
+        CAPTURE(shape.text);
+        auto content = rig.fill();
+        const std::uint64_t at =
+            2 * rig.scheme().stripe_data_bytes() + kBlock;  // strip 0 of stripe 2
+        const unsigned slot = rig.member_of(at);
+        rig.devices[slot]->add_latent_error(rig.place_on_member(at), kBlock);
+        raid::Mover mover = mover_to_spares(rig, {slot});
+        REQUIRE(move_all(rig, mover) == Errc::ok);
+        const bool striped = rig.parity_strips() == 0;
+        CHECK(rig.pool.count(Kind::range_lost) == (striped ? 1 : 0));
+        CHECK(rig.pool.is_bad(at) == striped);
+        if (striped)
+            std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(at), kBlock, std::byte{0});
+        CHECK(rig.reads_as(content));
+    }
+}
+
+TEST_CASE("nothing is given up before its loss is durable, and not at all where that fails") {
+    RigOptions o;
+    o.strip_bytes = 16384;
+    o.stripes = 4;
+    o.spare_members = 1;
+    Rig rig({"4+1", 5}, o);
+    const auto content = rig.fill();
+    rig.pool.set_live(0, false);
+    const unsigned member = 1;
+    rig.devices[member]->add_latent_error(rig.place_on_member(2, 0), kBlock);
+    rig.pool.refuse_ranges = true;
+    raid::Mover mover = mover_to_spares(rig, {0});
+    rig.reset_counters();
+    CHECK(move_all(rig, mover) == Errc::io_error);
+    for (unsigned m = 1; m < 5; m++)
+        CHECK(rig.devices[m]->counters().of(dev::IoKind::write).count == 0);
+    CHECK(rig.devices[member]->latent_blocks() == 1);
+    // The order, by what the devices see: the range first, then the writes.
+    rig.pool.refuse_ranges = false;
+    bool wrote_early = false;
+    for (unsigned m = 1; m < 5; m++) {
+        rig.devices[m]->on_io = [&](dev::IoKind kind, std::uint64_t, std::uint64_t) {
+            if (kind == dev::IoKind::write && rig.pool.count(Kind::range_lost) == 0)
+                wrote_early = true;
+        };
+    }
+    raid::Mover again(rig.group, {rig.pool.target(0, 5)}, o.stripes);
+    CHECK(move_all(rig, again) == Errc::ok);
+    CHECK_FALSE(wrote_early);
+    CHECK(rig.pool.count(Kind::range_lost) >= 1);
+}
+
+TEST_CASE("a group that has lost too much is not moved") {
+    RigOptions o;
+    o.spare_members = 1;
+    Rig rig({"4+1", 5}, o);
+    rig.fill();
+    rig.pool.set_lost(0b11);
+    raid::Mover mover = mover_to_spares(rig, {0});
+    CHECK(move_all(rig, mover) == Errc::too_many_failures);
+    CHECK(rig.pool.count(Kind::range_lost) == 0);
+}
+
+}  // namespace xsan::test
