@@ -32,7 +32,8 @@ Task<Outcome<std::vector<std::string>>> Service::assemble_from(std::vector<Opene
             }
             continue;
         }
-        auto pool = co_await pool::Pool::assemble(environment(), candidates.found, accept_missing);
+        pool::Environment surroundings = environment();
+        auto pool = co_await pool::Pool::assemble(std::move(surroundings), candidates.found, accept_missing);
         if (!pool) {
             failure = pool.error();
             log(LogLevel::error, "pool {}: {}", candidates.name, pool.error().message);

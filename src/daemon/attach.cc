@@ -56,15 +56,15 @@ Task<Outcome<std::string>> Service::attach(Entry& entry, pool::Volume& volume) {
     std::vector<UringReactor*> reactors;
     for (unsigned i = 0; i < reactors_.size(); i++) reactors.push_back(&reactors_.at(i));
     const std::string pool_name = entry.pool->name();
-    // The links file first: the rule reads it when the device appears.
-    if (volume.info().device_number >= 0) {
-        write_link(options_.run_folder, static_cast<unsigned>(volume.info().device_number), pool_name,
-                   volume.info().name);
-    }
-    XSAN_CO_TRY(auto target, ublk::Target::start(volume, target_options(volume), reactors, offload_));
+    const std::string volume_name = volume.info().name;
+    ublk::TargetOptions options = target_options(volume);
+    // udev's rule reads the file when the device appears.
+    options.before_start = [this, pool_name, volume_name](unsigned number) {
+        write_link(options_.run_folder, number, pool_name, volume_name);
+    };
+    XSAN_CO_TRY(auto target, ublk::Target::start(volume, std::move(options), reactors, offload_));
     const unsigned number = target->number();
     const std::string path = target->path();
-    write_link(options_.run_folder, number, pool_name, volume.info().name);
     entry.targets.emplace(volume.id(), std::move(target));
     XSAN_CO_TRY_VOID(
         entry.pool->set_attachment(volume.info().name, true, static_cast<int>(number)));
@@ -75,8 +75,9 @@ Task<Outcome<std::string>> Service::attach(Entry& entry, pool::Volume& volume) {
 Task<Outcome<void>> Service::recover(Entry& entry, pool::Volume& volume, unsigned number) {
     std::vector<UringReactor*> reactors;
     for (unsigned i = 0; i < reactors_.size(); i++) reactors.push_back(&reactors_.at(i));
+    ublk::TargetOptions options = target_options(volume);
     XSAN_CO_TRY(auto target,
-                ublk::Target::recover(volume, number, target_options(volume), reactors, offload_));
+                ublk::Target::recover(volume, number, std::move(options), reactors, offload_));
     log(LogLevel::info, "volume {}/{} goes on as {}", entry.pool->name(), volume.info().name, target->path());
     entry.targets.emplace(volume.id(), std::move(target));
     co_return Outcome<void>{};

@@ -85,6 +85,7 @@ Service::Json Service::describe_members(const pool::Pool& pool) const {
             {"state", member_state_name(status)},
             {"used_bytes", status.used_bytes},
             {"size_bytes", member.layout.size_bytes},
+            {"data_offset_bytes", member.layout.data_offset},
             {"written_bytes", member.counters.written_bytes},
             {"read_bytes", member.counters.read_bytes},
             {"corrected_errors", member.counters.corrected_errors},

@@ -68,7 +68,8 @@ Task<Service::Answer> Service::create(Json json) {
     Outcome<std::unique_ptr<pool::Pool>> made = std::unique_ptr<pool::Pool>();
     const auto fits = check_block_size(devices, volume.block_bytes);
     if (fits) {
-        made = co_await pool::Pool::create(environment(), std::move(options), devices);
+        pool::Environment surroundings = environment();
+        made = co_await pool::Pool::create(std::move(surroundings), std::move(options), devices);
     } else {
         made = fits.error();
     }

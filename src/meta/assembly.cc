@@ -12,20 +12,24 @@ bool is_newer(const Examined& a, const Examined& b) {
     return a.end.epoch != b.end.epoch ? a.end.epoch > b.end.epoch : a.end.sequence > b.end.sequence;
 }
 
-// Whether the history of `old` is a beginning of that of `next`, as the superblock of `next` records it.
+// Whether the history of `old` is a beginning of that of `next`, as the superblock of `next`
+// records it.
 bool is_ancestor(const Examined& old, const Examined& next) {
     if (old.lineage() == next.lineage()) return true;
     return std::ranges::any_of(next.superblock.ancestors, [&](const Ancestor& a) {
-        return a.lineage == old.lineage() && old.end.epoch <= a.epoch && old.end.sequence <= a.sequence;
+        return a.lineage == old.lineage() && old.end.epoch <= a.epoch &&
+               old.end.sequence <= a.sequence;
     });
 }
 
 Failure forked(const Examined& a, const Examined& b) {
-    return Failure(Errc::corrupt,
-                   fmt::format("{} and {} hold two histories of pool '{}' that went apart (lineages {} and {}, "
-                               "entries {} and {}); assemble it from the devices of one of them only",
-                               a.name(), b.name(), a.superblock.pool_name, a.lineage().to_string(),
-                               b.lineage().to_string(), a.end.sequence, b.end.sequence));
+    return Failure(
+        Errc::corrupt,
+        fmt::format(
+            "{} and {} hold two histories of pool '{}' that went apart (lineages {} and {}, "
+            "entries {} and {}); assemble it from the devices of one of them only",
+            a.name(), b.name(), a.superblock.pool_name, a.lineage().to_string(),
+            b.lineage().to_string(), a.end.sequence, b.end.sequence));
 }
 
 std::string describe(MemberIndex index, const Member& member) {
@@ -45,8 +49,9 @@ Standing standing_of(const Examined& device, const Examined& newest) {
     }
     if (device.end.same_point(newest.end)) return Standing::current;
     if (device.end.sequence >= newest.end.sequence) return Standing::contradicts;
-    // An entry is written only when the one before is durable on every member in sync: such a member lacks
-    // one entry at most. With more, somebody has put old contents back, and its data is as old.
+    // An entry is written only when the one before is durable on every member in sync: such a
+    // member lacks one entry at most. With more, somebody has put old contents back, and its data
+    // is as old.
     if (device.end.sequence + 1 < newest.end.sequence) return Standing::rolled_back;
     if (newest.has_entries && newest.previous_crc != device.end.crc) return Standing::contradicts;
     return Standing::behind;
@@ -59,24 +64,28 @@ Outcome<void> check_candidates(std::span<const Examined> found) {
     for (std::size_t i = 0; i < found.size(); i++) {
         const auto& a = found[i];
         if (a.superblock.pool_uuid != found[0].superblock.pool_uuid) {
-            return Failure(Errc::invalid_argument,
-                           fmt::format("{} and {} belong to different pools", found[0].name(), a.name()));
+            return Failure(
+                Errc::invalid_argument,
+                fmt::format("{} and {} belong to different pools", found[0].name(), a.name()));
         }
         for (std::size_t j = 0; j < i; j++) {
             if (found[j].superblock.member_uuid != a.superblock.member_uuid) continue;
-            return Failure(Errc::exists,
-                           fmt::format("{} and {} are the same member of pool '{}' (one is a copy of the "
-                                       "other); detach one of them",
-                                       found[j].name(), a.name(), a.superblock.pool_name));
+            return Failure(
+                Errc::exists,
+                fmt::format("{} and {} are the same member of pool '{}' (one is a copy of the "
+                            "other); detach one of them",
+                            found[j].name(), a.name(), a.superblock.pool_name));
         }
     }
     return {};
 }
 
-Outcome<std::size_t> pick_newest(std::span<const Examined> found, const std::vector<bool>& is_source_bad) {
+Outcome<std::size_t> pick_newest(std::span<const Examined> found,
+                                 const std::vector<bool>& is_source_bad) {
     // The youngest lineage is the one that all others are ancestors of.
     const auto leads = [found](const Examined& candidate) {
-        return std::ranges::all_of(found, [&](const Examined& f) { return is_ancestor(f, candidate); });
+        return std::ranges::all_of(found,
+                                   [&](const Examined& f) { return is_ancestor(f, candidate); });
     };
     std::size_t newest = found.size();
     bool any_leads = false;
@@ -92,8 +101,9 @@ Outcome<std::size_t> pick_newest(std::span<const Examined> found, const std::vec
         return forked(found[0], other == found.end() ? found[0] : *other);
     }
     if (newest == found.size()) {
-        return Failure(Errc::corrupt, fmt::format("no device of pool '{}' holds metadata that is whole",
-                                                  found[0].superblock.pool_name));
+        return Failure(Errc::corrupt,
+                       fmt::format("no device of pool '{}' holds metadata that is whole",
+                                   found[0].superblock.pool_name));
     }
     for (const auto& f : found) {
         const auto& best = found[newest];
@@ -105,8 +115,9 @@ Outcome<std::size_t> pick_newest(std::span<const Examined> found, const std::vec
     return newest;
 }
 
-Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t newest, const State& state,
-                                    const std::vector<bool>& is_source_bad, bool accept_missing) {
+Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t newest,
+                                    const State& state, const std::vector<bool>& is_source_bad,
+                                    bool accept_missing) {
     XSAN_ASSERT(newest < found.size() && !is_source_bad[newest]);
     AssemblyPlan plan;
     const Examined& best = found[newest];
@@ -120,7 +131,8 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
         if (member == nullptr || member->uuid != f.superblock.member_uuid ||
             member->state == MemberState::removed) {
             plan.foreign.push_back(i);
-            plan.notes.push_back(fmt::format("{} is not a member of pool '{}' any more", f.name(), pool));
+            plan.notes.push_back(
+                fmt::format("{} is not a member of pool '{}' any more", f.name(), pool));
             continue;
         }
         if (member->state != MemberState::in_sync) {
@@ -128,16 +140,18 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
             continue;
         }
         if (f.superblock.layout != member->layout) {
-            return Failure(Errc::corrupt, fmt::format("{}: its layout is not the one that pool '{}' knows",
-                                                      f.name(), pool));
+            return Failure(
+                Errc::corrupt,
+                fmt::format("{}: its layout is not the one that pool '{}' knows", f.name(), pool));
         }
         const Standing standing = standing_of(f, best);
         if (standing == Standing::contradicts) return forked(best, f);
         if (standing == Standing::rolled_back) {
             plan.stale.push_back(i);
-            plan.notes.push_back(fmt::format("{} holds older contents than it once had (entry {} of {}): it "
-                                             "counts as missing",
-                                             f.name(), f.end.sequence, best.end.sequence));
+            plan.notes.push_back(
+                fmt::format("{} holds older contents than it once had (entry {} of {}): it "
+                            "counts as missing",
+                            f.name(), f.end.sequence, best.end.sequence));
             continue;
         }
         present.insert(index);
@@ -163,11 +177,12 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
         return plan;
     }
     if (missing.empty()) missing = "nobody, but metadata logs are damaged";
-    return Failure(Errc::too_many_failures,
-                   fmt::format("pool '{}' cannot start: only {} of the {} members that were in sync are here, "
-                               "and the others may know more; missing: {}; bring them back, or accept the "
-                               "loss of what only they know with 'assemble --accept-missing'",
-                               pool, votes, in_sync, missing));
+    return Failure(
+        Errc::too_many_failures,
+        fmt::format("pool '{}' cannot start: only {} of the {} members that were in sync are here, "
+                    "and the others may know more; missing: {}; bring them back, or accept the "
+                    "loss of what only they know with 'assemble --accept-missing'",
+                    pool, votes, in_sync, missing));
 }
 
 }  // namespace xsan::meta

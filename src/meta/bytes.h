@@ -1,6 +1,7 @@
-// ByteWriter and ByteReader: fields of a record, little-endian, one after the other. Both have the same
-// operator(), so that one list of fields serves both directions. A reader that ran out of bytes, or met a
-// value that cannot be, stays failed and gives zeros: callers check ok() once, at the end.
+// ByteWriter and ByteReader: fields of a record, little-endian, one after the other. Both have the
+// same operator(), so that one list of fields serves both directions. A reader that ran out of
+// bytes, or met a value that cannot be, stays failed and gives zeros: callers check ok() once, at
+// the end.
 #pragma once
 
 #include <cstddef>
@@ -39,10 +40,8 @@ class ByteWriter {
         (*this)(value.get());
     }
     template <class E>
-        requires std::is_enum_v<E>
-    void operator()(const E& value) {
-        (*this)(static_cast<std::underlying_type_t<E>>(value));
-    }
+    requires std::is_enum_v<E>
+    void operator()(const E& value) { (*this)(static_cast<std::underlying_type_t<E>>(value)); }
     void append(const void* data, std::size_t bytes) {
         const auto* first = static_cast<const std::byte*>(data);
         out_.insert(out_.end(), first, first + bytes);
@@ -90,7 +89,7 @@ class ByteReader {
         value = Strong<Tag, Rep>(raw);
     }
     template <class E>
-        requires std::is_enum_v<E>
+    requires std::is_enum_v<E>
     void operator()(E& value) {
         std::underlying_type_t<E> raw{};
         (*this)(raw);

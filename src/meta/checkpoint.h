@@ -1,9 +1,9 @@
 // Checkpoint: a whole State as typed pages, from which it is read back. Pure.
 //
-// Pages are 4 to 64 KiB, each with its own header and CRC, in the order of their types. The superblock names
-// the checkpoint by slot, length and a CRC over the pages' CRCs. Decoding refuses, with a sentence, whatever
-// could not have come from a State: unknown types, wrong order, rows that share extents, two clusters in one
-// place of a group.
+// Pages are 4 to 64 KiB, each with its own header and CRC, in the order of their types. The
+// superblock names the checkpoint by slot, length and a CRC over the pages' CRCs. Decoding refuses,
+// with a sentence, whatever could not have come from a State: unknown types, wrong order, rows that
+// share extents, two clusters in one place of a group.
 #pragma once
 
 #include <array>
@@ -99,8 +99,8 @@ CheckpointImage encode_checkpoint(const State& state, const CheckpointIdentity& 
 Outcome<State> decode_checkpoint(std::span<const std::byte> image, std::uint32_t crc,
                                  const CheckpointIdentity& identity);
 
-// At most how large a checkpoint of a state with these sizes is. A commit that would make it larger than a
-// slot is refused with no_space.
+// At most how large a checkpoint of a state with these sizes is. A commit that would make it larger
+// than a slot is refused with no_space.
 std::uint64_t checkpoint_bytes_max(const StateTally& tally);
 
 }  // namespace xsan::meta

@@ -1,5 +1,5 @@
-// Pages to State. Small tables are records and go through State::apply(); so do rows and map runs, with one
-// Record reused for all of them.
+// Pages to State. Small tables are records and go through State::apply(); so do rows and map runs,
+// with one Record reused for all of them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,9 @@
 namespace xsan::meta {
 namespace {
 
-Failure broken(std::string what) { return Failure(Errc::corrupt, std::move(what)); }
+Failure broken(std::string what) {
+    return Failure(Errc::corrupt, std::move(what));
+}
 
 struct Page {
     PageType type{};
@@ -27,12 +29,18 @@ struct Page {
 // The kind of record that pages of a type hold.
 std::optional<RecordKind> record_kind(PageType type) {
     switch (type) {
-        case PageType::pool: return RecordKind::pool_set;
-        case PageType::members: return RecordKind::member_set;
-        case PageType::schemes: return RecordKind::scheme_set;
-        case PageType::volumes: return RecordKind::volume_set;
-        case PageType::bad_ranges: return RecordKind::bad_set;
-        default: return std::nullopt;
+        case PageType::pool:
+            return RecordKind::pool_set;
+        case PageType::members:
+            return RecordKind::member_set;
+        case PageType::schemes:
+            return RecordKind::scheme_set;
+        case PageType::volumes:
+            return RecordKind::volume_set;
+        case PageType::bad_ranges:
+            return RecordKind::bad_set;
+        default:
+            return std::nullopt;
     }
 }
 
@@ -74,10 +82,11 @@ Outcome<Page> Decoder::take_page(std::span<const std::byte>& in) {
     if (h.crc != crc32c(bytes.subspan(offsetof(PageHeader, length)))) return damaged("is damaged");
     if (h.version != kPageVersion || h.type < static_cast<unsigned>(PageType::pool) ||
         h.type > static_cast<unsigned>(PageType::bad_ranges)) {
-        return Failure(Errc::version_mismatch,
-                       fmt::format("checkpoint page {} is of type {}, version {}, which this xsan does not "
-                                   "know",
-                                   index_, h.type.get(), h.version.get()));
+        return Failure(
+            Errc::version_mismatch,
+            fmt::format("checkpoint page {} is of type {}, version {}, which this xsan does not "
+                        "know",
+                        index_, h.type.get(), h.version.get()));
     }
     const auto is_zero = [](std::uint8_t byte) { return byte == 0; };
     if (h.index != index_ || h.sequence != identity_.sequence ||
@@ -96,9 +105,12 @@ Outcome<void> Decoder::apply_page(const Page& page) {
     last_type_ = page.type;
     if (const auto kind = record_kind(page.type)) return apply_records(page, *kind);
     switch (page.type) {
-        case PageType::group_rows: return apply_rows(page);
-        case PageType::dirty_bits: return apply_dirty_bits(page);
-        default: return apply_map(page);
+        case PageType::group_rows:
+            return apply_rows(page);
+        case PageType::dirty_bits:
+            return apply_dirty_bits(page);
+        default:
+            return apply_map(page);
     }
 }
 
@@ -127,9 +139,10 @@ Outcome<void> Decoder::apply_rows(const Page& page) {
             StripOnDisk raw;
             std::memcpy(&raw, strips.data() + s * sizeof raw, sizeof raw);
             const unsigned bits = raw.member_and_state.get();
-            const MemberIndex member{static_cast<std::uint16_t>(bits & (StripRef::kMembersMax - 1))};
-            record_.strips[s] =
-                StripRef(member, ExtentIndex{raw.extent.get()}, static_cast<StripState>(bits >> 14));
+            const MemberIndex member{
+                static_cast<std::uint16_t>(bits & (StripRef::kMembersMax - 1))};
+            record_.strips[s] = StripRef(member, ExtentIndex{raw.extent.get()},
+                                         static_cast<StripState>(bits >> 14));
         }
         XSAN_TRY_VOID(state_.apply(record_));
     }
@@ -223,7 +236,8 @@ Outcome<State> decode_checkpoint(std::span<const std::byte> image, std::uint32_t
         XSAN_TRY_VOID(decoder.apply_page(page));
     }
     if (found != crc) {
-        return Failure(Errc::checksum_mismatch, "the checkpoint is not the one the superblock names");
+        return Failure(Errc::checksum_mismatch,
+                       "the checkpoint is not the one the superblock names");
     }
     XSAN_TRY_VOID(decoder.check_places());
     return decoder.take_state();

@@ -81,8 +81,8 @@ void add_dirty_bits(PageWriter& pages, const State& state) {
     }
 }
 
-// Writes one volume's mapped clusters as runs. A gap of one cluster costs no more inside a run than a new
-// run would.
+// Writes one volume's mapped clusters as runs. A gap of one cluster costs no more inside a run than
+// a new run would.
 class MapEncoder {
   public:
     MapEncoder(PageWriter& pages, VolumeId volume) : pages_(pages), volume_(volume) {}
@@ -91,7 +91,8 @@ class MapEncoder {
         const bool joins = run_.count > 0 && cluster - next_ <= 1 &&
                            pages_.room() >= (cluster - next_ + 1) * sizeof(Le64);
         if (joins) {
-            while (next_ < cluster) put(MapEntry{});
+            while (next_ < cluster)
+                put(MapEntry{});
         } else {
             begin_run(cluster);
         }
@@ -149,8 +150,9 @@ void add_volumes(PageWriter& pages, const State& state) {
     }
     for (const auto& [id, volume] : state.volumes()) {
         MapEncoder encoder(pages, id);
-        volume.map->for_each_mapped(
-            [&encoder](ClusterIndex cluster, MapEntry entry) { encoder.add(cluster.get(), entry); });
+        volume.map->for_each_mapped([&encoder](ClusterIndex cluster, MapEntry entry) {
+            encoder.add(cluster.get(), entry);
+        });
         encoder.finish();
     }
 }
@@ -164,11 +166,13 @@ void add_bad_ranges(PageWriter& pages, const State& state) {
     }
 }
 
-// Pages for that many bytes of items, each at most `item_max` (which a page's end may leave unused).
+// Pages for that many bytes of items, each at most `item_max` (which a page's end may leave
+// unused).
 std::uint64_t pages_for(std::uint64_t bytes, std::uint64_t item_max) {
     const std::uint64_t usable = PageWriter::kRoom - item_max;
-    return bytes == 0 ? 0 : bytes / usable * kPageBytesMax +
-                                round_up(bytes % usable + sizeof(PageHeader), kPageBytesMin);
+    return bytes == 0 ? 0
+                      : bytes / usable * kPageBytesMax +
+                            round_up(bytes % usable + sizeof(PageHeader), kPageBytesMin);
 }
 
 }  // namespace

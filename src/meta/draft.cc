@@ -1,5 +1,5 @@
-// See draft.h. Counts in the tally may be too high (a bad range that merges, a row that is replaced by a
-// shorter one), never too low.
+// See draft.h. Counts in the tally may be too high (a bad range that merges, a row that is replaced
+// by a shorter one), never too low.
 #include "meta/draft.h"
 
 #include <algorithm>
@@ -14,7 +14,9 @@ Outcome<void> Draft::add(const Record& record) {
 
 void Draft::note(const Record& r) {
     switch (r.kind) {
-        case RecordKind::pool_set: pool_ = r.pool; break;
+        case RecordKind::pool_set:
+            pool_ = r.pool;
+            break;
         case RecordKind::member_set:
             members_[r.member_index] = r.member;
             tally_.member_bytes += stored_member_bytes(r.member);
@@ -25,21 +27,35 @@ void Draft::note(const Record& r) {
             members_[r.member_index] = std::move(member);
             break;
         }
-        case RecordKind::member_stale: note_stale(r.member_index); break;
+        case RecordKind::member_stale:
+            note_stale(r.member_index);
+            break;
         case RecordKind::scheme_set:
             schemes_[r.scheme_id] = r.scheme;
-            tally_.scheme_count = std::max<std::uint64_t>(tally_.scheme_count, r.scheme_id.get() + 1u);
+            tally_.scheme_count =
+                std::max<std::uint64_t>(tally_.scheme_count, r.scheme_id.get() + 1u);
             break;
         case RecordKind::group_set:
             note_row(r.group, Row{r.scheme_id, r.generation, r.strips});
             break;
-        case RecordKind::group_remove: note_row(r.group, std::nullopt); break;
-        case RecordKind::group_dirty: break;
-        case RecordKind::volume_set: note_volume(r.volume); break;
-        case RecordKind::volume_remove: note_volume_removed(r.volume.id); break;
-        case RecordKind::map_set: note_map(r); break;
+        case RecordKind::group_remove:
+            note_row(r.group, std::nullopt);
+            break;
+        case RecordKind::group_dirty:
+            break;
+        case RecordKind::volume_set:
+            note_volume(r.volume);
+            break;
+        case RecordKind::volume_remove:
+            note_volume_removed(r.volume.id);
+            break;
+        case RecordKind::map_set:
+            note_map(r);
+            break;
         case RecordKind::bad_set:
-        case RecordKind::bad_clear: tally_.bad_count++; break;
+        case RecordKind::bad_clear:
+            tally_.bad_count++;
+            break;
     }
 }
 
@@ -74,7 +90,8 @@ void Draft::note_stale(MemberIndex index) {
         if (!has) continue;
         Row next{row->scheme, row->generation + 1, {row->strips.begin(), row->strips.end()}};
         for (auto& s : next.strips) {
-            if (s.state() == StripState::ok && s.member() == index) s = s.with_state(StripState::stale);
+            if (s.state() == StripState::ok && s.member() == index)
+                s = s.with_state(StripState::stale);
         }
         rows_[GroupIndex{g}] = std::move(next);
     }
@@ -117,17 +134,20 @@ void Draft::note_map(const Record& r) {
 
 bool Draft::is_base_volume_visible(VolumeId id) const {
     const auto changed = volumes_.find(id);
-    return base_.find_volume(id) != nullptr && (changed == volumes_.end() || !changed->second.fresh);
+    return base_.find_volume(id) != nullptr &&
+           (changed == volumes_.end() || !changed->second.fresh);
 }
 
 MapEntry Draft::map_entry(VolumeId id, ClusterIndex cluster) const {
-    if (const auto found = entries_.find({id, cluster}); found != entries_.end()) return found->second;
+    if (const auto found = entries_.find({id, cluster}); found != entries_.end())
+        return found->second;
     return is_base_volume_visible(id) ? base_.volumes().at(id).map->get(cluster) : MapEntry{};
 }
 
 std::uint32_t Draft::member_limit() const {
     const auto base = static_cast<std::uint32_t>(base_.members().size());
-    return members_.empty() ? base : std::max<std::uint32_t>(base, members_.rbegin()->first.get() + 1u);
+    return members_.empty() ? base
+                            : std::max<std::uint32_t>(base, members_.rbegin()->first.get() + 1u);
 }
 
 std::uint64_t Draft::extent_total() const {

@@ -1,5 +1,6 @@
-// Draft: the facts as they will be when records that are not durable yet have been applied. A commit is
-// checked against a draft before a byte of it is written, so that what is on disk always replays.
+// Draft: the facts as they will be when records that are not durable yet have been applied. A
+// commit is checked against a draft before a byte of it is written, so that what is on disk always
+// replays.
 #pragma once
 
 #include <cstdint>
@@ -70,8 +71,8 @@ class Draft final : public Facts {
     std::map<SchemeId, ec::Scheme> schemes_;
     std::unordered_map<GroupIndex, std::optional<Row>> rows_;
     std::map<std::pair<MemberIndex, ExtentIndex>, bool> extents_;
-    std::map<MemberIndex, std::int64_t> extents_used_;          // change against the base
-    std::unordered_map<GroupIndex, std::int64_t> mapped_;       // change against the base
+    std::map<MemberIndex, std::int64_t> extents_used_;     // change against the base
+    std::unordered_map<GroupIndex, std::int64_t> mapped_;  // change against the base
     std::map<VolumeId, NewVolume> volumes_;
     std::map<std::pair<VolumeId, ClusterIndex>, MapEntry> entries_;
 };

@@ -19,7 +19,8 @@ Failure named(const dev::BlockDevice& device, const Failure& failure) {
     return Failure(failure.code, fmt::format("{}: {}", device.identity().path, failure.message));
 }
 
-// The whole log region. What cannot be read stays zero, as if it had never been written, and is reported.
+// The whole log region. What cannot be read stays zero, as if it had never been written, and is
+// reported.
 struct LogRegion {
     dev::AlignedBuffer bytes;
     bool is_readable = true;
@@ -70,9 +71,11 @@ Task<Outcome<Examined>> examine(dev::BlockDevice& device) {
     const auto choice = choose_superblock(copies);
     if (!choice) co_return named(device, choice.error());
     if (choice->superblock.layout.size_bytes > device.limits().size_bytes) {
-        co_return named(device, Failure(Errc::corrupt, fmt::format(
-            "it has shrunk: the member on it has {}, the device {}",
-            format_size(choice->superblock.layout.size_bytes), format_size(device.limits().size_bytes))));
+        co_return named(device,
+                        Failure(Errc::corrupt,
+                                fmt::format("it has shrunk: the member on it has {}, the device {}",
+                                            format_size(choice->superblock.layout.size_bytes),
+                                            format_size(device.limits().size_bytes))));
     }
     Examined found;
     found.device = &device;

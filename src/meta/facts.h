@@ -1,5 +1,5 @@
-// Facts: what a record is checked against. State is one; Draft is a State with records on top that are not
-// durable yet. check_record() is the one place that says which records fit.
+// Facts: what a record is checked against. State is one; Draft is a State with records on top that
+// are not durable yet. check_record() is the one place that says which records fit.
 #pragma once
 
 #include <cstdint>

@@ -45,11 +45,12 @@ Outcome<MemberLayout> member_layout(const LayoutInput& input) {
     l.data_offset = l.stripe_log_offset + l.stripe_log_bytes;
     const std::uint64_t end = size - kTailBytes;
     if (l.data_offset >= end || end - l.data_offset < input.extent_bytes) {
-        return Failure(Errc::invalid_argument,
-                       fmt::format("a device of {} is too small for a pool with extents of {}: metadata "
-                                   "takes {} of it",
-                                   format_size(input.device_bytes), format_size(input.extent_bytes),
-                                   format_size(l.data_offset)));
+        return Failure(
+            Errc::invalid_argument,
+            fmt::format("a device of {} is too small for a pool with extents of {}: metadata "
+                        "takes {} of it",
+                        format_size(input.device_bytes), format_size(input.extent_bytes),
+                        format_size(l.data_offset)));
     }
     l.extent_count = static_cast<std::uint32_t>(
         std::min<std::uint64_t>((end - l.data_offset) / input.extent_bytes, kExtentsMax));

@@ -1,4 +1,5 @@
-// Where the regions of a member lie. Pure; docs/on-disk-format.md, "Layout of a member", has the formulas.
+// Where the regions of a member lie. Pure; docs/on-disk-format.md, "Layout of a member", has the
+// formulas.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct LayoutInput {
     std::uint32_t pool_extents_max = kExtentsDefault;
 };
 
-// The same for all members of a pool: they depend on extent size and growth limit only, so that an entry of
-// the metadata log has the same place on each.
+// The same for all members of a pool: they depend on extent size and growth limit only, so that an
+// entry of the metadata log has the same place on each.
 std::uint64_t checkpoint_slot_bytes(std::uint64_t extent_bytes, std::uint32_t extents_max);
 std::uint64_t metadata_log_bytes(std::uint64_t extent_bytes, std::uint32_t extents_max);
 

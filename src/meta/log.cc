@@ -113,7 +113,8 @@ std::optional<LogEntry> decode_log_entry(std::span<const std::byte> region, std:
     return entry;
 }
 
-LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, const LogIdentity& identity) {
+LogScan scan_log(std::span<const std::byte> region, const LogPosition& start,
+                 const LogIdentity& identity) {
     LogScan scan;
     scan.end = start;
     while (auto entry = next_entry(region, scan.end, identity.pool_uuid)) {
@@ -126,8 +127,9 @@ LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, co
         scan.end = next;
         scan.entries.push_back(*entry);
     }
-    // An entry is only written when its predecessors are durable on all members of the log, so one that is
-    // newer, of this history and whole proves that what is missing before it was once there.
+    // An entry is only written when its predecessors are durable on all members of the log, so one
+    // that is newer, of this history and whole proves that what is missing before it was once
+    // there.
     for (std::uint64_t offset = 0; offset < region.size(); offset += kLogBlockBytes) {
         const auto entry = decode_log_entry(region, offset, identity.pool_uuid);
         if (entry && entry->sequence > scan.end.sequence && entry->epoch >= scan.end.epoch &&

@@ -1,10 +1,12 @@
-// The metadata log: a circular region, at the same place and with the same content on all members. Pure.
+// The metadata log: a circular region, at the same place and with the same content on all members.
+// Pure.
 //
-// An entry is one commit: a header, records, zeros up to a multiple of 4096 bytes. Entries follow each other;
-// one that does not fit before the region's end begins at 0. Each names its predecessor by CRC, so the log is
-// a chain that starts where a checkpoint ends. Reading stops at the first entry that is not whole or not of
-// the chain: a torn tail is absent, not an error. What lies behind it is of an earlier lap or of a history
-// that was given up, unless a later entry of the same epoch exists: then the log is damaged.
+// An entry is one commit: a header, records, zeros up to a multiple of 4096 bytes. Entries follow
+// each other; one that does not fit before the region's end begins at 0. Each names its predecessor
+// by CRC, so the log is a chain that starts where a checkpoint ends. Reading stops at the first
+// entry that is not whole or not of the chain: a torn tail is absent, not an error. What lies
+// behind it is of an earlier lap or of a history that was given up, unless a later entry of the
+// same epoch exists: then the log is damaged.
 #pragma once
 
 #include <cstddef>
@@ -78,7 +80,8 @@ struct LogEntry {
 std::uint64_t log_entry_bytes(std::uint64_t record_bytes);
 // Where an entry of `length` goes that follows `offset`.
 std::uint64_t log_place(std::uint64_t offset, std::uint64_t length, std::uint64_t region_bytes);
-// The position behind an entry of `length` bytes that follows `at`; sequence and CRC are the caller's.
+// The position behind an entry of `length` bytes that follows `at`; sequence and CRC are the
+// caller's.
 LogPosition log_advance(const LogPosition& at, std::uint64_t length, std::uint64_t region_bytes);
 
 struct LogEntryInput {
@@ -115,6 +118,7 @@ struct LogScan {
     std::uint64_t unreachable_sequence = 0;
     bool is_clean() const { return !entries.empty() && (entries.back().flags & kLogClean) != 0; }
 };
-LogScan scan_log(std::span<const std::byte> region, const LogPosition& start, const LogIdentity& identity);
+LogScan scan_log(std::span<const std::byte> region, const LogPosition& start,
+                 const LogIdentity& identity);
 
 }  // namespace xsan::meta

@@ -31,7 +31,8 @@ Task<Result<void>> write_copies(dev::BlockDevice& device, const Superblock& supe
     const auto results = co_await run_all(std::move(tasks));
     for (std::size_t i = 0; i < copies.size(); i++) {
         repair[copies[i]] = !results[i].has_value();
-        if (!results[i] && results[i].error().code == Errc::device_gone) co_return results[i].error();
+        if (!results[i] && results[i].error().code == Errc::device_gone)
+            co_return results[i].error();
     }
     co_return co_await device.flush();
 }
@@ -43,7 +44,8 @@ Task<Result<void>> zero_range(dev::BlockDevice& device, std::uint64_t offset, st
 
 }  // namespace
 
-Task<Result<void>> read_fully(dev::BlockDevice& device, std::uint64_t offset, std::span<std::byte> to) {
+Task<Result<void>> read_fully(dev::BlockDevice& device, std::uint64_t offset,
+                              std::span<std::byte> to) {
     const std::uint64_t most = piece_bytes(device);
     while (!to.empty()) {
         const auto piece = to.first(std::min<std::uint64_t>(to.size(), most));
@@ -78,8 +80,8 @@ Task<SuperblockCopies> read_superblocks(dev::BlockDevice& device) {
         if (read) {
             copies[i] = decode_superblock(buffer.span(), CopyPlace{i, offset});
         } else {
-            copies[i] = Failure(Errc::media_error,
-                                fmt::format("it cannot be read ({})", errc_name(read.error().code)));
+            copies[i] = Failure(Errc::media_error, fmt::format("it cannot be read ({})",
+                                                               errc_name(read.error().code)));
         }
         // A device that has grown keeps its last copies where its end was when it became a member.
         if (copies[i] && copies[i]->superblock.layout.size_bytes <= device.limits().size_bytes &&
@@ -90,7 +92,8 @@ Task<SuperblockCopies> read_superblocks(dev::BlockDevice& device) {
     co_return copies;
 }
 
-Task<Result<void>> write_superblock(dev::BlockDevice& device, SuperblockOnDevice& known, Superblock next) {
+Task<Result<void>> write_superblock(dev::BlockDevice& device, SuperblockOnDevice& known,
+                                    Superblock next) {
     std::vector<unsigned> bad;
     for (unsigned i = 0; i < kSuperblockCopies; i++) {
         if (known.repair[i]) bad.push_back(i);
@@ -103,8 +106,8 @@ Task<Result<void>> write_superblock(dev::BlockDevice& device, SuperblockOnDevice
     for (std::size_t i = 0; i < steps.size(); i++) {
         std::vector<unsigned> copies = steps[i];
         XSAN_CO_TRY_VOID(write_copies(device, next, std::move(copies), missed));
-        // With neither of two written the other two stay as they are: they are what is opened next. With
-        // one, the other two are written one by one, so that a pair is whole at any instant.
+        // With neither of two written the other two stay as they are: they are what is opened next.
+        // With one, the other two are written one by one, so that a pair is whole at any instant.
         if (i == 0 && missed[0] && missed[2]) co_return Errc::io_error;
         if (i == 0 && (missed[0] || missed[2])) steps = {{0, 2}, {1}, {3}};
     }
@@ -127,8 +130,8 @@ Task<Result<void>> erase_superblocks(dev::BlockDevice& device, std::uint64_t mem
     co_return co_await device.flush();
 }
 
-Task<Result<void>> write_checkpoint(dev::BlockDevice& device, MemberLayout layout, std::uint32_t slot,
-                                    const CheckpointImage& image) {
+Task<Result<void>> write_checkpoint(dev::BlockDevice& device, MemberLayout layout,
+                                    std::uint32_t slot, const CheckpointImage& image) {
     XSAN_ASSERT(slot < 2 && image.bytes <= layout.checkpoint_slot_bytes);
     const auto pages = image.buffer.span().first(image.bytes);
     XSAN_CO_TRY_VOID(write_fully(device, layout.slot_offset(slot), pages, false));
@@ -138,7 +141,8 @@ Task<Result<void>> write_checkpoint(dev::BlockDevice& device, MemberLayout layou
 Task<std::vector<Result<void>>> run_all(std::vector<Task<Result<void>>> tasks) {
     co_await when_all(std::span<Task<Result<void>>>(tasks));
     std::vector<Result<void>> results;
-    for (auto& task : tasks) results.push_back(task.take());
+    for (auto& task : tasks)
+        results.push_back(task.take());
     co_return results;
 }
 

@@ -20,9 +20,8 @@ bool is_name(std::string_view name) {
         return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
     };
     if (name.empty() || name.size() > kNameBytesMax || !is_alnum(name[0])) return false;
-    return std::all_of(name.begin(), name.end(), [&](char c) {
-        return is_alnum(c) || c == '.' || c == '_' || c == '-';
-    });
+    return std::all_of(name.begin(), name.end(),
+                       [&](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 Outcome<void> check_pool(const PoolInfo& next, const Facts& facts) {
@@ -110,16 +109,15 @@ Outcome<void> check_row(const Record& r, const Facts& facts) {
                           member->layout.extent_count);
         }
         for (std::size_t j = 0; j < i; j++) {
-            if (r.strips[j].state() != StripState::none &&
-                r.strips[j].member() == strip.member()) {
+            if (r.strips[j].state() != StripState::none && r.strips[j].member() == strip.member()) {
                 return misfit("group {} has two strips on member {}", g, m);
             }
         }
         if (!facts.is_extent_used(strip.member(), strip.extent())) continue;
         const bool is_own = old && std::any_of(old->strips.begin(), old->strips.end(), [&](auto s) {
-            return s.state() != StripState::none && s.member() == strip.member() &&
-                   s.extent() == strip.extent();
-        });
+                                return s.state() != StripState::none &&
+                                       s.member() == strip.member() && s.extent() == strip.extent();
+                            });
         if (!is_own) return misfit("extent {} of member {} is in two groups", e, m);
     }
     return {};
@@ -137,7 +135,8 @@ Outcome<void> check_volume(const VolumeInfo& next, const Facts& facts) {
     }
     const ec::Scheme* scheme = facts.find_scheme(next.scheme);
     if (scheme == nullptr) return misfit("volume '{}' has an unknown scheme", next.name);
-    if (next.block_bytes < 512 || next.block_bytes > 65536 || !std::has_single_bit(next.block_bytes)) {
+    if (next.block_bytes < 512 || next.block_bytes > 65536 ||
+        !std::has_single_bit(next.block_bytes)) {
         return misfit("volume '{}' has blocks of {} bytes", next.name, next.block_bytes);
     }
     if (next.cluster_bytes == 0 || next.cluster_bytes % scheme->stripe_data_bytes() != 0 ||
@@ -217,9 +216,9 @@ Outcome<void> check_layout(const MemberLayout& l, std::uint64_t extent_bytes) {
         return misfit("the layout of a member is not possible: {}", what);
     };
     constexpr std::uint64_t kSizeMax = 1ull << 60;  // no sum below overflows
-    for (const auto value : {l.size_bytes, l.metadata_offset, l.checkpoint_slot_bytes,
-                             l.metadata_log_bytes, l.stripe_log_offset, l.stripe_log_bytes,
-                             l.data_offset}) {
+    for (const auto value :
+         {l.size_bytes, l.metadata_offset, l.checkpoint_slot_bytes, l.metadata_log_bytes,
+          l.stripe_log_offset, l.stripe_log_bytes, l.data_offset}) {
         if (value > kSizeMax || value % 4096 != 0) return bad("a number out of range");
     }
     if (l.metadata_offset < 128 * kKiB) return bad("metadata over the superblock");
@@ -238,11 +237,16 @@ Outcome<void> check_layout(const MemberLayout& l, std::uint64_t extent_bytes) {
 
 Outcome<void> check_record(const Record& r, const Facts& facts) {
     switch (r.kind) {
-        case RecordKind::pool_set: return check_pool(r.pool, facts);
-        case RecordKind::member_set: return check_member(r.member_index, r.member, facts);
-        case RecordKind::member_stale: return need_member(r.member_index, facts);
-        case RecordKind::scheme_set: return check_scheme(r.scheme_id, r.scheme, facts);
-        case RecordKind::group_set: return check_row(r, facts);
+        case RecordKind::pool_set:
+            return check_pool(r.pool, facts);
+        case RecordKind::member_set:
+            return check_member(r.member_index, r.member, facts);
+        case RecordKind::member_stale:
+            return need_member(r.member_index, facts);
+        case RecordKind::scheme_set:
+            return check_scheme(r.scheme_id, r.scheme, facts);
+        case RecordKind::group_set:
+            return check_row(r, facts);
         case RecordKind::group_remove:
             if (!facts.find_row(r.group)) return misfit("group {} is unknown", r.group.get());
             if (facts.mapped_in_group(r.group) > 0) {
@@ -254,14 +258,18 @@ Outcome<void> check_record(const Record& r, const Facts& facts) {
                 if (!facts.find_row(group)) return misfit("group {} is unknown", group.get());
             }
             return {};
-        case RecordKind::volume_set: return check_volume(r.volume, facts);
+        case RecordKind::volume_set:
+            return check_volume(r.volume, facts);
         case RecordKind::volume_remove:
             if (facts.find_volume(r.volume.id) != nullptr) return {};
             return misfit("volume {} is unknown", r.volume.id.get());
-        case RecordKind::map_set: return check_map(r, facts);
+        case RecordKind::map_set:
+            return check_map(r, facts);
         case RecordKind::bad_set:
-        case RecordKind::bad_clear: return check_bad(r.bad, facts);
-        case RecordKind::counters_set: return need_member(r.member_index, facts);
+        case RecordKind::bad_clear:
+            return check_bad(r.bad, facts);
+        case RecordKind::counters_set:
+            return need_member(r.member_index, facts);
     }
     return misfit("a record of unknown kind {}", static_cast<unsigned>(r.kind));
 }

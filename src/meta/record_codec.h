@@ -1,6 +1,7 @@
-// Records as bytes: a header of kind, version and length, then the fields of that kind (docs/on-disk-format.md,
-// "Records"). Used by the metadata log and, for the small tables, by checkpoint pages.
-// Decoding checks every bound before it uses it; whether a record fits a state is check_record()'s matter.
+// Records as bytes: a header of kind, version and length, then the fields of that kind
+// (docs/on-disk-format.md, "Records"). Used by the metadata log and, for the small tables, by
+// checkpoint pages. Decoding checks every bound before it uses it; whether a record fits a state is
+// check_record()'s matter.
 #pragma once
 
 #include <cstddef>

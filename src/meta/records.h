@@ -1,5 +1,5 @@
-// What a pool's metadata is made of, as values: members, volumes, bad ranges, and the Record, one change.
-// These structs are what memory holds; record_codec.h says how they lie on disk.
+// What a pool's metadata is made of, as values: members, volumes, bad ranges, and the Record, one
+// change. These structs are what memory holds; record_codec.h says how they lie on disk.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace xsan::meta {
 using VolumeId = Strong<struct VolumeIdTag, std::uint32_t>;  // never reused within a pool
 
 // Limits of the format. A decoder refuses what is beyond them before it allocates.
-inline constexpr std::size_t kNameBytesMax = 32;          // of a pool or a volume
-inline constexpr std::size_t kTextBytesMax = 255;         // path, model, serial, domain
+inline constexpr std::size_t kNameBytesMax = 32;   // of a pool or a volume
+inline constexpr std::size_t kTextBytesMax = 255;  // path, model, serial, domain
 inline constexpr std::uint32_t kSchemesMax = 1024;
 inline constexpr std::uint32_t kVolumesMax = 16384;
 inline constexpr std::uint64_t kClustersMax = 1ull << 32;  // of one volume
@@ -75,8 +75,8 @@ struct Member {
 };
 
 // A place in a group for one cluster; what one entry of a volume map says.
-// 0 is "unmapped: reads as zeros". Otherwise: bit 63 set, bits 32..62 group, bits 8..31 place in the group
-// (in clusters), bits 0..7 flags (none defined yet, zero).
+// 0 is "unmapped: reads as zeros". Otherwise: bit 63 set, bits 32..62 group, bits 8..31 place in
+// the group (in clusters), bits 0..7 flags (none defined yet, zero).
 struct MapEntry {
     std::uint64_t bits = 0;
     static MapEntry mapped(GroupIndex group, std::uint32_t place) {
@@ -104,7 +104,8 @@ struct VolumeInfo {
     bool attached = false;            // the administrator wants it attached after a restart
 
     std::uint64_t clusters() const {
-        return cluster_bytes == 0 ? 0 : size_bytes / cluster_bytes + (size_bytes % cluster_bytes != 0);
+        return cluster_bytes == 0 ? 0
+                                  : size_bytes / cluster_bytes + (size_bytes % cluster_bytes != 0);
     }
     friend bool operator==(const VolumeInfo&, const VolumeInfo&) = default;
 };
@@ -123,7 +124,8 @@ struct PoolInfo {
     std::string name;
     Consistency consistency = Consistency::resync;
     std::uint64_t extent_bytes = 0;
-    std::uint32_t extents_max = kExtentsDefault;  // growth limit: sizes metadata on every member; fixed
+    std::uint32_t extents_max =
+        kExtentsDefault;  // growth limit: sizes metadata on every member; fixed
     bool rebuild_paused = false;
     std::uint64_t rebuild_rate_max = 0;  // bytes/s, 0: unlimited
     friend bool operator==(const PoolInfo&, const PoolInfo&) = default;

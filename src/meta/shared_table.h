@@ -1,6 +1,7 @@
-// SharedTable<T>: values by index that one thread writes and all threads read without a lock, while the
-// table grows. Chunks are made when something is first stored in them and never move; a directory that was
-// outgrown is kept until the table dies (all of them together are smaller than the newest one).
+// SharedTable<T>: values by index that one thread writes and all threads read without a lock, while
+// the table grows. Chunks are made when something is first stored in them and never move; a
+// directory that was outgrown is kept until the table dies (all of them together are smaller than
+// the newest one).
 #pragma once
 
 #include <array>

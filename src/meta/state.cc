@@ -20,27 +20,47 @@ State::RowTable::~RowTable() {
 Outcome<void> State::apply(const Record& r) {
     XSAN_TRY_VOID(check_record(r, *this));
     switch (r.kind) {
-        case RecordKind::pool_set: pool_ = r.pool; break;
-        case RecordKind::member_set: set_member(r.member_index, r.member); break;
-        case RecordKind::member_stale: make_member_stale(r.member_index); break;
+        case RecordKind::pool_set:
+            pool_ = r.pool;
+            break;
+        case RecordKind::member_set:
+            set_member(r.member_index, r.member);
+            break;
+        case RecordKind::member_stale:
+            make_member_stale(r.member_index);
+            break;
         case RecordKind::scheme_set:
             if (schemes_.size() <= r.scheme_id.get()) schemes_.resize(r.scheme_id.get() + 1u);
             schemes_[r.scheme_id.get()] = r.scheme;
             break;
-        case RecordKind::group_set: set_row(r.group, r.scheme_id, r.generation, r.strips); break;
-        case RecordKind::group_remove: remove_group(r.group); break;
-        case RecordKind::group_dirty:
-            for (const auto group : r.groups) set_dirty(group, r.flag);
+        case RecordKind::group_set:
+            set_row(r.group, r.scheme_id, r.generation, r.strips);
             break;
-        case RecordKind::volume_set: set_volume(r.volume); break;
-        case RecordKind::volume_remove: remove_volume(r.volume.id); break;
+        case RecordKind::group_remove:
+            remove_group(r.group);
+            break;
+        case RecordKind::group_dirty:
+            for (const auto group : r.groups)
+                set_dirty(group, r.flag);
+            break;
+        case RecordKind::volume_set:
+            set_volume(r.volume);
+            break;
+        case RecordKind::volume_remove:
+            remove_volume(r.volume.id);
+            break;
         case RecordKind::map_set: {
             Volume& volume = volumes_.find(r.volume.id)->second;
-            for (const auto& change : r.entries) set_map(volume, change.cluster, change.entry);
+            for (const auto& change : r.entries)
+                set_map(volume, change.cluster, change.entry);
             break;
         }
-        case RecordKind::bad_set: add_bad(r.bad); break;
-        case RecordKind::bad_clear: clear_bad(r.bad); break;
+        case RecordKind::bad_set:
+            add_bad(r.bad);
+            break;
+        case RecordKind::bad_clear:
+            clear_bad(r.bad);
+            break;
         case RecordKind::counters_set:
             members_[r.member_index.get()]->counters = r.member.counters;
             break;
@@ -168,7 +188,8 @@ void State::add_bad(BadRange bad) {
         --first;
     }
     auto last = first;
-    for (; last != bad_ranges_.end() && last->group == bad.group && last->offset <= bad.end(); ++last) {
+    for (; last != bad_ranges_.end() && last->group == bad.group && last->offset <= bad.end();
+         ++last) {
         const auto end = std::max(bad.end(), last->end());
         bad.offset = std::min(bad.offset, last->offset);
         bad.length = end - bad.offset;

@@ -1,10 +1,10 @@
-// State: everything a pool knows, in memory: members, schemes, the placement table, volumes and their maps,
-// bad ranges. It changes only by applying records, the same ones that the metadata log holds, so that
-// replaying a log gives the state that wrote it.
+// State: everything a pool knows, in memory: members, schemes, the placement table, volumes and
+// their maps, bad ranges. It changes only by applying records, the same ones that the metadata log
+// holds, so that replaying a log gives the state that wrote it.
 //
-// Threads: mutated on the control reactor only. Rows and map entries are published atomically and are read
-// on every reactor without a lock; a row that was replaced is kept until take_retired() is called, which
-// its owner does after a grace period.
+// Threads: mutated on the control reactor only. Rows and map entries are published atomically and
+// are read on every reactor without a lock; a row that was replaced is kept until take_retired() is
+// called, which its owner does after a grace period.
 #pragma once
 
 #include <array>
@@ -37,14 +37,15 @@ class VolumeMap {
     std::uint64_t clusters() const { return table_.limit(); }
     // Unmapped beyond clusters(). On any reactor.
     MapEntry get(ClusterIndex cluster) const { return {table_.get(cluster.get())}; }
-    void set(ClusterIndex cluster, MapEntry entry);             // cluster < clusters()
+    void set(ClusterIndex cluster, MapEntry entry);               // cluster < clusters()
     void grow(std::uint64_t clusters) { table_.grow(clusters); }  // never shrinks
-    std::uint64_t mapped() const { return mapped_; }            // control reactor
+    std::uint64_t mapped() const { return mapped_; }              // control reactor
 
     // f(ClusterIndex, MapEntry) for every mapped cluster, in order. Control reactor.
     template <class F>
     void for_each_mapped(F&& f) const {
-        table_.for_each([&f](std::uint64_t i, std::uint64_t bits) { f(ClusterIndex{i}, MapEntry{bits}); });
+        table_.for_each(
+            [&f](std::uint64_t i, std::uint64_t bits) { f(ClusterIndex{i}, MapEntry{bits}); });
     }
 
   private:
@@ -74,23 +75,28 @@ class State final : public Facts {
     State(State&&) = default;
     State& operator=(State&&) = default;
 
-    // Checks that the record fits the state (known member, free index, bounds), then applies it. On failure
-    // (Errc::corrupt, with a sentence) nothing has changed. Records made by this process always fit: a
-    // caller that commits asserts success.
+    // Checks that the record fits the state (known member, free index, bounds), then applies it. On
+    // failure (Errc::corrupt, with a sentence) nothing has changed. Records made by this process
+    // always fit: a caller that commits asserts success.
     //
-    // Beyond the record's own words: member_stale raises the generation of the rows it changes by one; a
-    // strip of state `none` loses its member and extent; group_remove takes the group's bad ranges along.
+    // Beyond the record's own words: member_stale raises the generation of the rows it changes by
+    // one; a strip of state `none` loses its member and extent; group_remove takes the group's bad
+    // ranges along.
     Outcome<void> apply(const Record& record);
 
     const PoolInfo& pool() const override { return pool_; }
-    const std::vector<std::optional<Member>>& members() const { return members_; }  // by MemberIndex
+    const std::vector<std::optional<Member>>& members() const {
+        return members_;
+    }  // by MemberIndex
     const std::vector<std::optional<ec::Scheme>>& schemes() const { return schemes_; }
     const std::map<VolumeId, Volume>& volumes() const { return volumes_; }
     const std::vector<BadRange>& bad_ranges() const { return bad_ranges_; }  // sorted, apart
 
     // Groups are numbered densely from 0 with holes where one was removed. Readable on any reactor.
     std::uint32_t group_limit() const { return static_cast<std::uint32_t>(rows_->limit()); }
-    const GroupRow* row(GroupIndex group) const { return rows_->get(group.get()); }  // nullptr: none
+    const GroupRow* row(GroupIndex group) const {
+        return rows_->get(group.get());
+    }                                       // nullptr: none
     bool is_dirty(GroupIndex group) const;  // control reactor
     std::uint64_t dirty_count() const { return dirty_count_; }
 

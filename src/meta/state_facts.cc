@@ -31,7 +31,9 @@ bool same_slots(const std::vector<std::optional<T>>& a, const std::vector<std::o
 
 }  // namespace
 
-std::uint64_t stored_row_bytes(std::size_t strips) { return 12 + 6 * strips; }
+std::uint64_t stored_row_bytes(std::size_t strips) {
+    return 12 + 6 * strips;
+}
 
 std::uint64_t stored_member_bytes(const Member& m) {
     return 160 + m.path.size() + m.model.size() + m.serial.size() + m.domain.size();

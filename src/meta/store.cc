@@ -37,7 +37,8 @@ Outcome<void> Store::set_up(std::vector<Record> initial, std::vector<NewMember> 
         return Failure(Errc::invalid_argument, "a pool needs a name and members");
     }
     std::size_t expected = 0;
-    for (const auto& member : state_.members()) expected += member ? 1 : 0;
+    for (const auto& member : state_.members())
+        expected += member ? 1 : 0;
     for (const auto& [index, device] : members) {
         const Member* member = state_.find_member(index);
         if (member == nullptr || member->state != MemberState::in_sync || slots_.contains(index)) {
@@ -51,8 +52,9 @@ Outcome<void> Store::set_up(std::vector<Record> initial, std::vector<NewMember> 
         }
         if (l.metadata_log_bytes != log_bytes_ || l.checkpoint_slot_bytes != slot_bytes_ ||
             l.size_bytes > device->limits().size_bytes) {
-            return Failure(Errc::invalid_argument,
-                           fmt::format("{}: its layout does not fit the pool", device->identity().path));
+            return Failure(
+                Errc::invalid_argument,
+                fmt::format("{}: its layout does not fit the pool", device->identity().path));
         }
         Slot& slot = slots_[index];
         slot.device = device;
@@ -76,17 +78,19 @@ Outcome<void> Store::set_up(std::vector<Record> initial, std::vector<NewMember> 
 
 Task<Outcome<void>> Store::format() {
     std::vector<Task<Result<void>>> tasks;
-    for (auto& [index, slot] : slots_) tasks.push_back(erase_superblocks(*slot.device));
+    for (auto& [index, slot] : slots_)
+        tasks.push_back(erase_superblocks(*slot.device));
     const auto erased = co_await run_all(std::move(tasks));
     std::size_t i = 0;
     for (auto& [index, slot] : slots_) {
         const auto& result = erased[i++];
         if (result) continue;
-        co_return Failure(result.error().code, fmt::format("{}: cannot be written ({})",
-                                                           slot.device->identity().path,
-                                                           errc_name(result.error().code)));
+        co_return Failure(result.error().code,
+                          fmt::format("{}: cannot be written ({})", slot.device->identity().path,
+                                      errc_name(result.error().code)));
     }
-    for (auto& [index, slot] : slots_) slot.is_ready = true;
+    for (auto& [index, slot] : slots_)
+        slot.is_ready = true;
     CheckpointImage image = encode_state();
     const LogPosition at = applied_;
     const Result<void> written = co_await checkpoint_members(std::move(image), at);
@@ -99,10 +103,12 @@ Task<Outcome<void>> Store::format() {
     std::string names;
     for (const auto& [index, error] : losses_) {
         const Member* member = state_.find_member(index);
-        names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", member->path, errc_name(error.code));
+        names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", member->path,
+                             errc_name(error.code));
     }
-    co_return Failure(Errc::io_error,
-                      fmt::format("members cannot be written: {}; replace them and try again", names));
+    co_return Failure(
+        Errc::io_error,
+        fmt::format("members cannot be written: {}; replace them and try again", names));
 }
 
 Task<Outcome<std::unique_ptr<Store>>> Store::create(std::vector<Record> initial,
@@ -113,7 +119,8 @@ Task<Outcome<std::unique_ptr<Store>>> Store::create(std::vector<Record> initial,
     store->applied_.lineage = lineage;
     store->head_ = store->applied_;
     std::vector<dev::BlockDevice*> devices;
-    for (const auto& member : members) devices.push_back(member.device);
+    for (const auto& member : members)
+        devices.push_back(member.device);
     const auto set_up = store->set_up(std::move(initial), std::move(members));
     if (!set_up) co_return set_up.error();
     const auto formatted = co_await store->format();

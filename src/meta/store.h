@@ -1,19 +1,21 @@
-// Store: the metadata of one pool on its members. It makes commits durable on every member that is in sync
-// in the state they create, writes checkpoints, and finds the newest state again at assembly.
+// Store: the metadata of one pool on its members. It makes commits durable on every member that is
+// in sync in the state they create, writes checkpoints, and finds the newest state again at
+// assembly.
 //
-// Runs on the control reactor only. All waiting is co_await; commits are grouped: those that arrive while
-// one is being written go out together as the next one.
+// Runs on the control reactor only. All waiting is co_await; commits are grouped: those that arrive
+// while one is being written go out together as the next one.
 //
 // Invariants:
-//  - Entry n+1 is written only when entry n is durable on every member that is in sync in the state that n
-//    made, or when n+1 itself records that a member is not.
+//  - Entry n+1 is written only when entry n is durable on every member that is in sync in the state
+//    that n made, or when n+1 itself records that a member is not.
 //  - state() contains durable entries only.
-//  - The log before the checkpoint that the superblocks of all members name is never overwritten earlier.
-//  - An epoch is used by one assembly only: it is durable in the superblocks of the members that take part
-//    before the first entry of that epoch is written.
+//  - The log before the checkpoint that the superblocks of all members name is never overwritten
+//    earlier.
+//  - An epoch is used by one assembly only: it is durable in the superblocks of the members that
+//    take part before the first entry of that epoch is written.
 //
-// Stop with close_clean() or close() before destruction. A member's device must stay until the store is
-// closed, or until drained() has returned after drop_member().
+// Stop with close_clean() or close() before destruction. A member's device must stay until the
+// store is closed, or until drained() has returned after drop_member().
 #pragma once
 
 #include <cstdint>
@@ -49,24 +51,27 @@ class Store {
         dev::BlockDevice* device = nullptr;
     };
 
-    // Formats the members of a new pool: everything but the superblocks first, superblocks last, so that an
-    // interrupted create leaves no pool. `initial` holds the pool, the members with their layouts and the
-    // schemes. Existing superblocks of the devices are wiped first.
+    // Formats the members of a new pool: everything but the superblocks first, superblocks last, so
+    // that an interrupted create leaves no pool. `initial` holds the pool, the members with their
+    // layouts and the schemes. Existing superblocks of the devices are wiped first.
     static Task<Outcome<std::unique_ptr<Store>>> create(std::vector<Record> initial,
-                                                        std::vector<NewMember> members, Uuid lineage);
+                                                        std::vector<NewMember> members,
+                                                        Uuid lineage);
 
-    // Finds the newest state among the examined devices of ONE pool and decides whether it may start
-    // (design: a strict majority of that state's in-sync members is present; members that are already
-    // recorded as missing, faulty or removed do not count; `accept_missing` overrides and starts a new
-    // lineage). Refuses forks, clones (one member UUID twice) and unknown features. Writes nothing until it
-    // has decided; then repairs superblock copies, completes the newest state on all present members that
-    // are in sync in it, and commits a raised epoch together with `missing` for absent members.
-    // Devices whose member is not in sync in the newest state are returned by stale().
+    // Finds the newest state among the examined devices of ONE pool and decides whether it may
+    // start (design: a strict majority of that state's in-sync members is present; members that are
+    // already recorded as missing, faulty or removed do not count; `accept_missing` overrides and
+    // starts a new lineage). Refuses forks, clones (one member UUID twice) and unknown features.
+    // Writes nothing until it has decided; then repairs superblock copies, completes the newest
+    // state on all present members that are in sync in it, and commits a raised epoch together with
+    // `missing` for absent members. Devices whose member is not in sync in the newest state are
+    // returned by stale().
     struct Assembly {
         bool accept_missing = false;
         std::uint64_t random = 0;  // entropy for a new lineage
     };
-    static Task<Outcome<std::unique_ptr<Store>>> assemble(std::vector<Examined> found, Assembly how);
+    static Task<Outcome<std::unique_ptr<Store>>> assemble(std::vector<Examined> found,
+                                                          Assembly how);
 
     ~Store();
 
@@ -80,21 +85,23 @@ class Store {
     std::vector<MemberIndex> stale() const { return stale_; }
     dev::BlockDevice* device(MemberIndex index) const;  // nullptr: commits are not written to it
 
-    // Makes the records durable and applies them to state(), as a whole. Returns when they are durable on
-    // every member that is in sync in the resulting state. A member whose write fails is committed as
-    // missing/faulty by the store itself before this returns, and `on_member_lost` is told.
-    // Errors that change nothing: corrupt (records that do not fit the state: a caller's mistake),
-    // no_space (the tables would outgrow a checkpoint slot, or the commit is larger than commit_bytes_max()),
-    // aborted (closed). too_many_failures: no member can be written any more; the pool must stop serving.
+    // Makes the records durable and applies them to state(), as a whole. Returns when they are
+    // durable on every member that is in sync in the resulting state. A member whose write fails is
+    // committed as missing/faulty by the store itself before this returns, and `on_member_lost` is
+    // told. Errors that change nothing: corrupt (records that do not fit the state: a caller's
+    // mistake), no_space (the tables would outgrow a checkpoint slot, or the commit is larger than
+    // commit_bytes_max()), aborted (closed). too_many_failures: no member can be written any more;
+    // the pool must stop serving.
     Task<Result<void>> commit(std::vector<Record> records);
     // Of the encoded records of one commit.
     std::uint64_t commit_bytes_max() const;
 
-    // Takes a new or returning member into the set that commits are written to: formats or completes its
-    // metadata first (a checkpoint of the current state), then commits `records` (which make it in_sync).
+    // Takes a new or returning member into the set that commits are written to: formats or
+    // completes its metadata first (a checkpoint of the current state), then commits `records`
+    // (which make it in_sync).
     Task<Outcome<void>> add_member(NewMember member, std::vector<Record> records);
-    // Stops writing to a member (after a commit that marked it not in sync, or before: then the next entry
-    // marks it missing).
+    // Stops writing to a member (after a commit that marked it not in sync, or before: then the
+    // next entry marks it missing).
     void drop_member(MemberIndex index);
     // Returns when no I/O that was running at the call is running any more.
     Task<void> drained();
@@ -102,7 +109,8 @@ class Store {
     // The store found that a member cannot be written; it is recorded already.
     std::function<void(MemberIndex, Error)> on_member_lost;
 
-    // Writes a checkpoint now, beside running commits. They do so by themselves when the log is half full.
+    // Writes a checkpoint now, beside running commits. They do so by themselves when the log is
+    // half full.
     Task<Result<void>> write_checkpoint_now();
 
     // Writes a checkpoint and a clean mark, after which nothing may be committed.
@@ -113,8 +121,8 @@ class Store {
     // Erases the superblocks of all present members: destroy.
     Task<Result<void>> wipe();
 
-    // Layout of a member of the given size in a pool of these extents: pure, the same at create and at add.
-    // invalid_argument when the device is too small (64 MiB is the smallest member).
+    // Layout of a member of the given size in a pool of these extents: pure, the same at create and
+    // at add. invalid_argument when the device is too small (64 MiB is the smallest member).
     using LayoutInput = meta::LayoutInput;
     static Outcome<MemberLayout> layout(const LayoutInput& input) { return member_layout(input); }
     // The same for a device that is to join this pool.
@@ -153,7 +161,8 @@ class Store {
     bool fits_on_disk(const Draft& draft) const;
     Task<Result<void>> append(Batch batch);
     Task<bool> write_entry(const Batch& batch, const Overlay& overlay);
-    static void overlay_records(Overlay& overlay, const State& state, std::span<const Record> records);
+    static void overlay_records(Overlay& overlay, const State& state,
+                                std::span<const Record> records);
     const Member* member_after(const Overlay& overlay, MemberIndex index) const;
     std::vector<Record> loss_records(const Overlay& overlay) const;
     bool has_unrecorded_loss() const;
@@ -202,8 +211,9 @@ class Store {
     bool is_pumping_ = false;
     bool is_checkpointing_ = false;
     Event checkpoint_done_;
-    AsyncMutex append_mutex_;      // one entry at a time
-    AsyncMutex checkpoint_mutex_;  // one change of superblocks at a time; taken before append_mutex_
+    AsyncMutex append_mutex_;  // one entry at a time
+    AsyncMutex
+        checkpoint_mutex_;  // one change of superblocks at a time; taken before append_mutex_
     Gate gate_;
     TaskGroup tasks_;
 };

@@ -10,8 +10,9 @@
 
 namespace xsan::meta {
 
-// Loads the state of the newest device that may be believed: its metadata is whole, and it is in sync in its
-// own eyes. (One that was just joining may have an entry more than those in sync; nobody was told of it.)
+// Loads the state of the newest device that may be believed: its metadata is whole, and it is in
+// sync in its own eyes. (One that was just joining may have an entry more than those in sync;
+// nobody was told of it.)
 Task<Outcome<std::size_t>> Store::load_newest(std::span<const Examined> found,
                                               std::vector<bool>& is_source_bad) {
     std::string outsiders;
@@ -19,17 +20,19 @@ Task<Outcome<std::size_t>> Store::load_newest(std::span<const Examined> found,
         const auto newest = pick_newest(found, is_source_bad);
         if (!newest && outsiders.empty()) co_return newest.error();
         if (!newest) {
-            co_return Failure(Errc::too_many_failures,
-                              fmt::format("pool '{}' cannot start: {} left it or fell behind, and no member that "
-                                          "is in sync was found",
-                                          found[0].superblock.pool_name, outsiders));
+            co_return Failure(
+                Errc::too_many_failures,
+                fmt::format("pool '{}' cannot start: {} left it or fell behind, and no member that "
+                            "is in sync was found",
+                            found[0].superblock.pool_name, outsiders));
         }
         Examined from = found[*newest];
         if (from.end.sequence == 0) {
-            co_return Failure(Errc::not_found,
-                              fmt::format("the creation of pool '{}' was interrupted, nothing is in it; create "
-                                          "it again (found on {})",
-                                          from.superblock.pool_name, from.name()));
+            co_return Failure(
+                Errc::not_found,
+                fmt::format("the creation of pool '{}' was interrupted, nothing is in it; create "
+                            "it again (found on {})",
+                            from.superblock.pool_name, from.name()));
         }
         auto state = co_await load_state(from);
         if (!state) {
@@ -55,7 +58,8 @@ void Store::take_plan(std::span<const Examined> found, std::size_t newest, const
                       Assembly how) {
     const Examined& best = found[newest];
     epoch_ = 0;
-    for (const auto& f : found) epoch_ = std::max({epoch_, f.superblock.epoch, f.end.epoch});
+    for (const auto& f : found)
+        epoch_ = std::max({epoch_, f.superblock.epoch, f.end.epoch});
     epoch_++;
     lineage_ = best.end.lineage;
     ancestors_ = best.superblock.ancestors;
@@ -86,7 +90,8 @@ void Store::take_plan(std::span<const Examined> found, std::size_t newest, const
     }
     head_ = applied_;
     stale_.clear();
-    for (const std::size_t i : plan.stale) stale_.push_back(found[i].superblock.member_index);
+    for (const std::size_t i : plan.stale)
+        stale_.push_back(found[i].superblock.member_index);
 }
 
 // Makes the new epoch durable on all who take part, and the newest state on those that lag behind.
@@ -133,7 +138,8 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
         const auto plan = plan_assembly(found, *newest, state_, is_source_bad, how.accept_missing);
         if (!plan) co_return plan.error();
         take_plan(found, *newest, *plan, how);
-        for (const auto& note : plan->notes) log(LogLevel::warning, "{}", note);
+        for (const auto& note : plan->notes)
+            log(LogLevel::warning, "{}", note);
         AssemblyPlan writes = *plan;
         auto failed = co_await raise_epoch(found, std::move(writes));
         if (failed.empty()) break;
@@ -143,7 +149,8 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
             log(LogLevel::warning, "{}: cannot be written", found[i].name());
             found.erase(found.begin() + static_cast<std::ptrdiff_t>(i));
         }
-        if (found.empty()) co_return Failure(Errc::io_error, "no device of the pool can be written");
+        if (found.empty())
+            co_return Failure(Errc::io_error, "no device of the pool can be written");
     }
     // The first entry of the epoch; it marks the absent members by itself.
     Batch batch;

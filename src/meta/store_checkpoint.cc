@@ -133,7 +133,8 @@ Task<void> Store::background_checkpoint() {
     checkpoint_done_.wake_all();
 }
 
-// What is known of the member's superblocks: those of this pool and member are continued, others erased.
+// What is known of the member's superblocks: those of this pool and member are continued, others
+// erased.
 Task<Outcome<Store::Slot>> Store::prepare_slot(NewMember member, Member wanted) {
     dev::BlockDevice& device = *member.device;
     Slot slot;
@@ -160,8 +161,9 @@ Task<Outcome<Store::Slot>> Store::prepare_slot(NewMember member, Member wanted) 
     }
     const Result<void> erased = co_await erase_superblocks(device);
     if (erased) co_return std::move(slot);
-    co_return Failure(erased.error().code, fmt::format("{}: cannot be written ({})", device.identity().path,
-                                                       errc_name(erased.error().code)));
+    co_return Failure(erased.error().code,
+                      fmt::format("{}: cannot be written ({})", device.identity().path,
+                                  errc_name(erased.error().code)));
 }
 
 // Gives the member a checkpoint and a superblock; from its checkpoint on it gets all entries.
@@ -170,12 +172,14 @@ Task<Outcome<void>> Store::join(NewMember member, Member wanted) {
     AsyncMutex::Guard guard(checkpoint_mutex_);
     const std::string name = member.device->identity().path;
     if (slots_.contains(member.index)) {
-        co_return Failure(Errc::exists, fmt::format("{}: member {} is in use", name, member.index.get()));
+        co_return Failure(Errc::exists,
+                          fmt::format("{}: member {} is in use", name, member.index.get()));
     }
     const MemberLayout& l = wanted.layout;
     if (l.metadata_log_bytes != log_bytes_ || l.checkpoint_slot_bytes != slot_bytes_ ||
         l.size_bytes > member.device->limits().size_bytes) {
-        co_return Failure(Errc::invalid_argument, fmt::format("{}: its layout does not fit the pool", name));
+        co_return Failure(Errc::invalid_argument,
+                          fmt::format("{}: its layout does not fit the pool", name));
     }
     auto slot = co_await prepare_slot(member, wanted);
     if (!slot) co_return slot.error();
@@ -197,8 +201,9 @@ Task<Outcome<void>> Store::add_member(NewMember member, std::vector<Record> reco
     overlay_records(overlay, state_, records);
     const Member* found = member_after(overlay, member.index);
     if (found == nullptr || found->state != MemberState::in_sync) {
-        co_return Failure(Errc::invalid_argument,
-                          fmt::format("the records do not make member {} in sync", member.index.get()));
+        co_return Failure(
+            Errc::invalid_argument,
+            fmt::format("the records do not make member {} in sync", member.index.get()));
     }
     if (!gate_.try_enter()) co_return Failure(Errc::aborted, "the pool is being stopped");
     Member wanted = *found;
@@ -208,12 +213,13 @@ Task<Outcome<void>> Store::add_member(NewMember member, std::vector<Record> reco
         const auto slot = slots_.find(member.index);
         if (!committed) {
             if (slot != slots_.end()) slots_.erase(slot);
-            joined = Failure(committed.error().code, fmt::format("{}: the pool does not take it ({})",
-                                                                 member.device->identity().path,
-                                                                 errc_name(committed.error().code)));
+            joined =
+                Failure(committed.error().code, fmt::format("{}: the pool does not take it ({})",
+                                                            member.device->identity().path,
+                                                            errc_name(committed.error().code)));
         } else if (slot == slots_.end()) {
-            joined = Failure(Errc::io_error, fmt::format("{}: cannot be written",
-                                                         member.device->identity().path));
+            joined = Failure(Errc::io_error,
+                             fmt::format("{}: cannot be written", member.device->identity().path));
         }
     }
     gate_.leave();

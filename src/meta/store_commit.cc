@@ -13,7 +13,8 @@
 namespace xsan::meta {
 namespace {
 
-// Space for one checkpoint page more than the tally's bound: what the store itself commits must always fit.
+// Space for one checkpoint page more than the tally's bound: what the store itself commits must
+// always fit.
 constexpr std::uint64_t kSlotReserve = kPageBytesMax;
 
 }  // namespace
@@ -27,7 +28,8 @@ std::uint64_t Store::commit_bytes_max() const {
     return std::min<std::uint64_t>(log_bytes_ / 8, 1u << 20) - sizeof(LogEntryHeader);
 }
 
-// An eighth of the log is kept for what the store itself has to commit while a checkpoint is written.
+// An eighth of the log is kept for what the store itself has to commit while a checkpoint is
+// written.
 bool Store::has_log_room(std::uint64_t entry_bytes) const {
     const LogPosition next = log_advance(head_, entry_bytes, log_bytes_);
     return next.total_bytes - log_start_bytes_ <= log_bytes_ - log_bytes_ / 8;
@@ -36,7 +38,8 @@ bool Store::has_log_room(std::uint64_t entry_bytes) const {
 Task<Result<void>> Store::commit(std::vector<Record> records) {
     if (!gate_.try_enter()) co_return Errc::aborted;
     Pending pending;
-    for (const auto& record : records) encode_record(record, pending.bytes);
+    for (const auto& record : records)
+        encode_record(record, pending.bytes);
     pending.records = std::move(records);
     if (pending.bytes.size() > commit_bytes_max()) {
         gate_.leave();
@@ -85,8 +88,8 @@ Task<void> Store::pump() {
     is_pumping_ = false;
 }
 
-// Whether the tables still fit a checkpoint slot, and the extents the growth limit. What makes them no
-// larger always may.
+// Whether the tables still fit a checkpoint slot, and the extents the growth limit. What makes them
+// no larger always may.
 bool Store::fits_on_disk(const Draft& draft) const {
     const auto now = checkpoint_bytes_max(state_.tally());
     const auto then = checkpoint_bytes_max(draft.tally());
@@ -95,7 +98,8 @@ bool Store::fits_on_disk(const Draft& draft) const {
     return extents <= draft.pool().extents_max || extents <= Draft(state_).extent_total();
 }
 
-// Moves commits from the queue into one entry. Those that do not fit the state are answered at once.
+// Moves commits from the queue into one entry. Those that do not fit the state are answered at
+// once.
 std::vector<Store::Pending*> Store::take_batch(Batch& batch) {
     std::vector<Pending*> taken;
     std::optional<Draft> draft(state_);
@@ -115,7 +119,8 @@ std::vector<Store::Pending*> Store::take_batch(Batch& batch) {
         if (error.is_ok() && !fits_on_disk(*draft)) error = Errc::no_space;
         if (error.is_ok()) {
             batch.bytes.insert(batch.bytes.end(), next->bytes.begin(), next->bytes.end());
-            std::move(next->records.begin(), next->records.end(), std::back_inserter(batch.records));
+            std::move(next->records.begin(), next->records.end(),
+                      std::back_inserter(batch.records));
             taken.push_back(next);
             continue;
         }
@@ -152,7 +157,8 @@ std::vector<Record> Store::loss_records(const Overlay& overlay) const {
     for (std::size_t i = 0; i < limit; i++) {
         const MemberIndex index{static_cast<std::uint16_t>(i)};
         const Member* member = member_after(overlay, index);
-        if (member == nullptr || member->state != MemberState::in_sync || slots_.contains(index)) continue;
+        if (member == nullptr || member->state != MemberState::in_sync || slots_.contains(index))
+            continue;
         const auto loss = losses_.find(index);
         const bool is_gone = loss == losses_.end() || loss->second.code == Errc::device_gone;
         Record record;
@@ -165,7 +171,9 @@ std::vector<Record> Store::loss_records(const Overlay& overlay) const {
     return records;
 }
 
-bool Store::has_unrecorded_loss() const { return !loss_records({}).empty(); }
+bool Store::has_unrecorded_loss() const {
+    return !loss_records({}).empty();
+}
 
 void Store::note_loss(MemberIndex index, Error error) {
     if (slots_.erase(index) == 0) return;
@@ -181,7 +189,9 @@ void Store::report_losses() {
     }
 }
 
-void Store::drop_member(MemberIndex index) { slots_.erase(index); }
+void Store::drop_member(MemberIndex index) {
+    slots_.erase(index);
+}
 
 // Writes the batch as one entry, then one more as long as members fail, then applies all of it.
 Task<Result<void>> Store::append(Batch batch) {
@@ -194,7 +204,8 @@ Task<Result<void>> Store::append(Batch batch) {
         overlay_records(overlay, state_, batch.records);
         auto losses = loss_records(overlay);
         overlay_records(overlay, state_, losses);
-        for (auto& record : losses) batch.add(std::move(record));
+        for (auto& record : losses)
+            batch.add(std::move(record));
         again = co_await write_entry(batch, overlay);
         std::move(batch.records.begin(), batch.records.end(), std::back_inserter(durable));
         batch.records.clear();
@@ -219,8 +230,8 @@ Task<Result<void>> Store::append(Batch batch) {
     co_return Result<void>();
 }
 
-// One entry, to every member that is in sync after it and to those that join. Returns whether a member in
-// sync failed, so that another entry has to say so. Sets is_broken_ when none is left.
+// One entry, to every member that is in sync after it and to those that join. Returns whether a
+// member in sync failed, so that another entry has to say so. Sets is_broken_ when none is left.
 Task<bool> Store::write_entry(const Batch& batch, const Overlay& overlay) {
     std::vector<MemberIndex> targets;
     std::vector<Task<Result<void>>> tasks;
@@ -246,8 +257,8 @@ Task<bool> Store::write_entry(const Batch& batch, const Overlay& overlay) {
         const bool is_in_sync = member != nullptr && member->state == MemberState::in_sync;
         if (!is_in_sync && !slot.is_joining) continue;
         targets.push_back(index);
-        tasks.push_back(write_fully(*slot.device, slot.superblock.content.layout.log_offset() + place,
-                                    entry.span(), true));
+        tasks.push_back(write_fully(
+            *slot.device, slot.superblock.content.layout.log_offset() + place, entry.span(), true));
     }
     const auto results = co_await run_all(std::move(tasks));
 

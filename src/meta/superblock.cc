@@ -62,11 +62,13 @@ void encode_body(const Superblock& s, SuperblockCopy& c) {
     XSAN_ASSERT(s.ancestors.size() <= kAncestorsMax);
     c.ancestor_count = static_cast<std::uint32_t>(s.ancestors.size());
     for (std::size_t i = 0; i < s.ancestors.size(); i++) {
-        c.ancestors[i] = {s.ancestors[i].lineage.bytes, s.ancestors[i].epoch, s.ancestors[i].sequence};
+        c.ancestors[i] = {s.ancestors[i].lineage.bytes, s.ancestors[i].epoch,
+                          s.ancestors[i].sequence};
     }
     std::vector<std::byte> attributes;
     ByteWriter writer(attributes);
-    for (const auto& attribute : s.attributes) writer(attribute.type), writer(attribute.value);
+    for (const auto& attribute : s.attributes)
+        writer(attribute.type), writer(attribute.value);
     XSAN_ASSERT(attributes.size() <= kAttributeBytesMax);
     c.attribute_bytes = static_cast<std::uint16_t>(attributes.size());
     std::copy(attributes.begin(), attributes.end(),
@@ -84,7 +86,9 @@ SuperblockCopy encode_common(const Superblock& s) {
     return c;
 }
 
-Failure broken(std::string what) { return Failure(Errc::corrupt, std::move(what)); }
+Failure broken(std::string what) {
+    return Failure(Errc::corrupt, std::move(what));
+}
 
 Outcome<void> decode_lists(const SuperblockCopy& c, Superblock& s) {
     const auto is_zero = [](std::uint8_t byte) { return byte == 0; };
@@ -148,7 +152,7 @@ Superblock decode_numbers(const SuperblockCopy& c) {
     s.epoch = c.epoch;
     s.sequence = c.sequence;
     s.previous_crc = c.previous_crc;
-    s.layout = {c.size_bytes,        c.metadata_offset,  c.checkpoint_slot_bytes,
+    s.layout = {c.size_bytes,         c.metadata_offset,   c.checkpoint_slot_bytes,
                 c.metadata_log_bytes, c.stripe_log_offset, c.stripe_log_bytes,
                 c.data_offset,        c.extent_count};
     s.extent_bytes = c.extent_bytes;
@@ -184,7 +188,8 @@ void encode_superblock(const Superblock& superblock, unsigned copy, std::span<st
 
 bool attributes_fit(const std::vector<Attribute>& attributes) {
     std::size_t bytes = 0;
-    for (const auto& attribute : attributes) bytes += 4 + attribute.value.size();
+    for (const auto& attribute : attributes)
+        bytes += 4 + attribute.value.size();
     return bytes <= kAttributeBytesMax;
 }
 
@@ -205,7 +210,8 @@ Outcome<DecodedCopy> decode_superblock(std::span<const std::byte> in, CopyPlace 
     }
     if (c.length != kSuperblockBytes) return broken("its length is odd");
     if (c.copy_index != place.copy || c.own_offset != place.offset) {
-        return broken(fmt::format("it is copy {} of offset {}", c.copy_index.get(), c.own_offset.get()));
+        return broken(
+            fmt::format("it is copy {} of offset {}", c.copy_index.get(), c.own_offset.get()));
     }
     if (c.body_crc != crc32c(body_of(c))) {
         return Failure(Errc::checksum_mismatch, "its body is damaged");
@@ -213,7 +219,8 @@ Outcome<DecodedCopy> decode_superblock(std::span<const std::byte> in, CopyPlace 
     DecodedCopy decoded;
     decoded.superblock = decode_numbers(c);
     decoded.crc = c.body_crc;
-    // What unknown features changed is not for us to judge; choose_superblock() refuses those by name.
+    // What unknown features changed is not for us to judge; choose_superblock() refuses those by
+    // name.
     if ((decoded.superblock.incompat & ~kKnownIncompat) != 0) return decoded;
     XSAN_TRY_VOID(decode_lists(c, decoded.superblock));
     XSAN_TRY_VOID(check_fields(decoded.superblock));

@@ -1,12 +1,14 @@
-// Superblock: what a member says about itself, and where its metadata is. Pure: values and bytes, no I/O.
+// Superblock: what a member says about itself, and where its metadata is. Pure: values and bytes,
+// no I/O.
 //
-// Four copies lie on each member, 0 and 1 at its start, 2 and 3 at its end. An update writes copies 0 and 2,
-// flushes, writes 1 and 3, flushes: at any instant two copies of one version are whole. Opening needs two
-// that match; the newest such pair wins and the others are repaired. With fewer the member is refused.
+// Four copies lie on each member, 0 and 1 at its start, 2 and 3 at its end. An update writes copies
+// 0 and 2, flushes, writes 1 and 3, flushes: at any instant two copies of one version are whole.
+// Opening needs two that match; the newest such pair wins and the others are repaired. With fewer
+// the member is refused.
 //
-// Invariants: the 64 bytes in front (magic, version, CRC, place) keep their meaning in all versions; what
-// differs between copies is only there, so that copies compare by the rest. Every byte of a copy is either
-// compared with what it must be or under a CRC.
+// Invariants: the 64 bytes in front (magic, version, CRC, place) keep their meaning in all
+// versions; what differs between copies is only there, so that copies compare by the rest. Every
+// byte of a copy is either compared with what it must be or under a CRC.
 #pragma once
 
 #include <array>
@@ -31,7 +33,7 @@ inline constexpr unsigned kSuperblockWriteQuorum = 3;  // copies that an update 
 inline constexpr std::uint64_t kSuperblockMagic = 0x314b4c424e415358;  // "XSANBLK1"
 inline constexpr std::uint16_t kFormatMajor = 1;
 inline constexpr std::uint16_t kFormatMinor = 0;
-inline constexpr std::uint64_t kKnownIncompat = 0;   // feature bits that this build understands
+inline constexpr std::uint64_t kKnownIncompat = 0;  // feature bits that this build understands
 inline constexpr std::uint64_t kKnownReadOnlyCompat = 0;
 inline constexpr std::size_t kAncestorsMax = 8;
 inline constexpr std::size_t kAttributeBytesMax = 3072;
@@ -70,9 +72,9 @@ struct CheckpointRef {
     std::uint64_t epoch = 0;     // of that entry
     Uuid lineage;                // of that entry
     std::uint64_t bytes = 0;
-    std::uint32_t crc = 0;        // over the pages' CRCs
-    std::uint32_t chain_crc = 0;  // of that entry: what the next one names as its predecessor
-    std::uint64_t log_offset = 0; // in the log: where the next entry is looked for
+    std::uint32_t crc = 0;         // over the pages' CRCs
+    std::uint32_t chain_crc = 0;   // of that entry: what the next one names as its predecessor
+    std::uint64_t log_offset = 0;  // in the log: where the next entry is looked for
     friend bool operator==(const CheckpointRef&, const CheckpointRef&) = default;
 };
 
@@ -161,8 +163,8 @@ bool attributes_fit(const std::vector<Attribute>& attributes);
 // CRC of what the copies have in common: names one version of a superblock.
 std::uint32_t superblock_crc(const Superblock& superblock);
 
-// Reads the copy that lies at `offset`. Failures: not_found (no magic there), version_mismatch (a newer
-// major version), checksum_mismatch, corrupt (misplaced, or fields that cannot be).
+// Reads the copy that lies at `offset`. Failures: not_found (no magic there), version_mismatch (a
+// newer major version), checksum_mismatch, corrupt (misplaced, or fields that cannot be).
 struct DecodedCopy {
     Superblock superblock;
     std::uint32_t crc = 0;
@@ -176,9 +178,9 @@ Outcome<DecodedCopy> decode_superblock(std::span<const std::byte> in, CopyPlace 
 // Which version of the superblock the copies of one member agree on.
 struct SuperblockChoice {
     Superblock superblock;
-    unsigned copies_valid = 0;                       // that hold this version
-    std::array<bool, kSuperblockCopies> repair{};    // those that do not
-    std::string note;                                // what was wrong with them; empty: nothing
+    unsigned copies_valid = 0;                     // that hold this version
+    std::array<bool, kSuperblockCopies> repair{};  // those that do not
+    std::string note;                              // what was wrong with them; empty: nothing
 };
 using SuperblockCopies = std::array<Outcome<DecodedCopy>, kSuperblockCopies>;
 // Failures as examine() in store.h says, without the device's name.

@@ -50,26 +50,27 @@ Failure no_quorum(const SuperblockCopies& copies) {
         const auto newer = std::find_if(copies.begin(), copies.end(), [](const auto& c) {
             return !c && c.error().code == Errc::version_mismatch;
         });
-        return Failure(Errc::version_mismatch,
-                       fmt::format("its superblock was written by a newer xsan: {}; upgrade xsan to use it",
-                                   newer->error().message));
+        return Failure(
+            Errc::version_mismatch,
+            fmt::format("its superblock was written by a newer xsan: {}; upgrade xsan to use it",
+                        newer->error().message));
     }
     if (count(Errc::not_found) == kSuperblockCopies) {
         return Failure(Errc::not_found, "it carries no xsan superblock");
     }
-    return Failure(Errc::corrupt,
-                   fmt::format("fewer than {} of its superblock copies agree ({})", kSuperblockOpenQuorum,
-                               describe(copies)));
+    return Failure(Errc::corrupt, fmt::format("fewer than {} of its superblock copies agree ({})",
+                                              kSuperblockOpenQuorum, describe(copies)));
 }
 
 Outcome<void> check_features(const Superblock& s) {
     const auto incompat = s.incompat & ~kKnownIncompat;
     const auto ro_compat = s.ro_compat & ~kKnownReadOnlyCompat;
     if (incompat == 0 && ro_compat == 0) return {};
-    return Failure(Errc::version_mismatch,
-                   fmt::format("its superblock (format {}.{}) uses features that this xsan ({}.{}) does not "
-                               "know (incompat {:#x}, ro_compat {:#x}); upgrade xsan to use it",
-                               kFormatMajor, s.minor, kFormatMajor, kFormatMinor, incompat, ro_compat));
+    return Failure(
+        Errc::version_mismatch,
+        fmt::format("its superblock (format {}.{}) uses features that this xsan ({}.{}) does not "
+                    "know (incompat {:#x}, ro_compat {:#x}); upgrade xsan to use it",
+                    kFormatMajor, s.minor, kFormatMajor, kFormatMinor, incompat, ro_compat));
 }
 
 }  // namespace
@@ -92,8 +93,9 @@ Outcome<SuperblockChoice> choose_superblock(const SuperblockCopies& copies) {
         if (&other == best || other.count < kSuperblockOpenQuorum) continue;  // repaired
         if (s.sequence == chosen.sequence || s.pool_uuid != chosen.pool_uuid ||
             s.member_uuid != chosen.member_uuid) {
-            return Failure(Errc::corrupt, fmt::format("its superblock copies contradict each other ({})",
-                                                      describe(copies)));
+            return Failure(
+                Errc::corrupt,
+                fmt::format("its superblock copies contradict each other ({})", describe(copies)));
         }
     }
 

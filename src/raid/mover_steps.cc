@@ -165,6 +165,12 @@ Task<Result<void>> Engine::write_targets(Mover& mover, StripeIndex stripe, Strip
 Task<Result<void>> Engine::flush_targets(Mover& mover) {
     Result<void> result;
     for (const MoveTarget& target : mover.targets()) {
+        if (map_.live_device(target.member) != target.device) {
+            // Lost for another reason meanwhile: the table must not point there.
+            mover.fail();
+            result = Error{Errc::aborted};
+            continue;
+        }
         const std::uint64_t mark = traffic_.write_mark(target.member);
         const auto flushed = co_await target.device->flush();
         if (flushed) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "base/result.h"
 #include "base/units.h"
@@ -30,6 +31,9 @@ struct TargetOptions {
     std::uint32_t discard_granularity_bytes = 0;  // the cluster; 0: no discard
     std::uint64_t discard_bytes_max = kGiB;       // of one discard
     std::uint64_t write_zeroes_bytes_max = 64 * kMiB;
+    // Called on a helper thread when N of /dev/ublkbN is known and nobody has been told of the device yet: what
+    // must be there when its uevent comes is made here.
+    std::function<void(unsigned number)> before_start;
 };
 
 // The largest power of two that divides `bytes`; 0 for 0.

@@ -111,7 +111,10 @@ Task<Outcome<std::unique_ptr<Target>>> Target::start(dev::BlockDevice& device,
     XSAN_CO_TRY_VOID(on_helper(offload, add));
     co_await target->start_queues();
 
-    auto go = [&] { return start_device(target->number()); };
+    auto go = [&] {
+        if (options.before_start) options.before_start(target->number());
+        return start_device(target->number());
+    };
     const auto started = co_await on_helper(offload, go);
     if (started.has_value()) {
         target->state_ = State::serving;

@@ -1,13 +1,15 @@
-// CrashDevice: a block device in memory that loses at a power cut what a drive may lose, and no more.
+// CrashDevice: a block device in memory that loses at a power cut what a drive may lose, and no
+// more.
 //
-// Model: a completed write is in the volatile cache until a flush that was submitted after it completes; a
-// write with FUA is durable when it completes. At a power cut each 512-byte sector of every write that was
-// in the cache or in flight is, independently, there or not. Images are copy-on-write maps of pages, so
-// that a test can take thousands of them.
+// Model: a completed write is in the volatile cache until a flush that was submitted after it
+// completes; a write with FUA is durable when it completes. At a power cut each 512-byte sector of
+// every write that was in the cache or in flight is, independently, there or not. Images are
+// copy-on-write maps of pages, so that a test can take thousands of them.
 //
 //   PowerSupply power(seed);
 //   CrashDevice device(power, {.path = "a", .size_bytes = 64 << 20});
-//   power.cut_after(17);               // 17 more requests complete, over all devices; no later one does
+//   power.cut_after(17);               // 17 more requests complete, over all devices; no later one
+//   does
 //   ...run until idle: everything in flight fails with device_gone...
 //   DiskImage survived = device.survivors(rng);
 #pragma once
@@ -33,19 +35,21 @@ class DiskImage {
     static constexpr std::uint64_t kPage = 4096;
 
     void read(std::uint64_t offset, std::span<std::byte> to) const {
-        pieces(offset, to.size(), [&](std::uint64_t page, std::size_t at, std::size_t from, std::size_t n) {
-            const auto found = pages_.find(page);
-            if (found == pages_.end()) {
-                std::memset(to.data() + from, 0, n);
-            } else {
-                std::memcpy(to.data() + from, found->second->data() + at, n);
-            }
-        });
+        pieces(offset, to.size(),
+               [&](std::uint64_t page, std::size_t at, std::size_t from, std::size_t n) {
+                   const auto found = pages_.find(page);
+                   if (found == pages_.end()) {
+                       std::memset(to.data() + from, 0, n);
+                   } else {
+                       std::memcpy(to.data() + from, found->second->data() + at, n);
+                   }
+               });
     }
     void write(std::uint64_t offset, std::span<const std::byte> data) {
-        pieces(offset, data.size(), [&](std::uint64_t page, std::size_t at, std::size_t from, std::size_t n) {
-            std::memcpy(own(page).data() + at, data.data() + from, n);
-        });
+        pieces(offset, data.size(),
+               [&](std::uint64_t page, std::size_t at, std::size_t from, std::size_t n) {
+                   std::memcpy(own(page).data() + at, data.data() + from, n);
+               });
     }
     void flip_bit(std::uint64_t offset, unsigned bit) {
         own(offset / kPage)[offset % kPage] ^= std::byte(1u << bit);
@@ -58,7 +62,8 @@ class DiskImage {
     std::uint32_t digest() const {
         std::uint32_t crc = 0;
         for (const auto& [page, data] : pages_) {
-            const bool is_zero = std::ranges::all_of(*data, [](std::byte b) { return b == std::byte{0}; });
+            const bool is_zero =
+                std::ranges::all_of(*data, [](std::byte b) { return b == std::byte{0}; });
             if (is_zero) continue;
             crc = crc32c(std::as_bytes(std::span(&page, 1)), crc);
             crc = crc32c(*data, crc);
@@ -142,19 +147,22 @@ class CrashDevice final : public dev::BlockDevice {
         // Requests that come after the cut have never reached the drive.
         request.device_word = power_.is_on() ? ++serial_ : 0;
         pending_.push_back(&request);
-        Reactor::current().make_ready(Work{[](void* self) { static_cast<CrashDevice*>(self)->act(); }, this});
+        Reactor::current().make_ready(
+            Work{[](void* self) { static_cast<CrashDevice*>(self)->act(); }, this});
     }
 
-    // Called for each request before it acts; an error is what it completes with, and it does nothing.
+    // Called for each request before it acts; an error is what it completes with, and it does
+    // nothing.
     std::function<Error(const dev::IoRequest&)> fault;
 
-    // Called for each request when its turn comes: with that chance, in percent, others overtake it.
+    // Called for each request when its turn comes: with that chance, in percent, others overtake
+    // it.
     std::function<unsigned(const dev::IoRequest&)> delay_percent;
 
     // What reads see now.
     const DiskImage& image() const { return current_; }
-    // What may be there after a cut: each sector that was not durable, by chance or (percent 0, 100) not
-    // at all or wholly.
+    // What may be there after a cut: each sector that was not durable, by chance or (percent 0,
+    // 100) not at all or wholly.
     DiskImage survivors(Rng& rng, unsigned keep_percent) const {
         DiskImage left = stable_;
         for (const auto* list : {&cached_, &unsure_}) {
@@ -187,7 +195,8 @@ class CrashDevice final : public dev::BlockDevice {
         // Any of the waiting requests may be the next one that the drive finishes.
         const auto chosen = power_.rng().below(pending_.size());
         dev::IoRequest& request = *pending_[chosen];
-        if (delay_percent && power_.is_on() && power_.rng().chance_percent(delay_percent(request))) {
+        if (delay_percent && power_.is_on() &&
+            power_.rng().chance_percent(delay_percent(request))) {
             return Reactor::current().make_ready(
                 Work{[](void* self) { static_cast<CrashDevice*>(self)->act(); }, this});
         }
@@ -227,7 +236,8 @@ class CrashDevice final : public dev::BlockDevice {
         if (r.kind == dev::IoKind::read) {
             std::uint64_t offset = r.offset;
             for (std::uint32_t i = 0; i < r.iov_count; i++) {
-                current_.read(offset, {static_cast<std::byte*>(r.iov[i].iov_base), r.iov[i].iov_len});
+                current_.read(offset,
+                              {static_cast<std::byte*>(r.iov[i].iov_base), r.iov[i].iov_len});
                 offset += r.iov[i].iov_len;
             }
             return;
@@ -241,7 +251,8 @@ class CrashDevice final : public dev::BlockDevice {
             return;
         }
         stable_.write(write.offset, write.data);
-        for (auto& older : cached_) overtake(older, write);
+        for (auto& older : cached_)
+            overtake(older, write);
     }
 
     static void overtake(Write& older, const Write& newer) {

@@ -1,5 +1,6 @@
-// TestReactor: a reactor without a kernel, for tests. Ready work runs in order, or in an order drawn from a
-// seed; when nothing is ready the clock jumps to the next timer. Time is virtual, nothing sleeps.
+// TestReactor: a reactor without a kernel, for tests. Ready work runs in order, or in an order
+// drawn from a seed; when nothing is ready the clock jumps to the next timer. Time is virtual,
+// nothing sleeps.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +21,14 @@ class TestReactor final : public Reactor {
 
     TimeNs now() const override { return now_; }
 
-    // Runs the loop until the task has finished and gives its value. A task that waits for what never
-    // happens is a broken test.
+    // Runs the loop until the task has finished and gives its value. A task that waits for what
+    // never happens is a broken test.
     template <class T>
     T run(Task<T> task) {
         Scope scope(*this);
         task.start();
-        while (!task.finished()) XSAN_ASSERT(step());
+        while (!task.finished())
+            XSAN_ASSERT(step());
         return task.take();
     }
 

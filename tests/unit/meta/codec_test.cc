@@ -21,14 +21,16 @@ using Bytes = std::vector<std::byte>;
 
 Bytes encoded(const std::vector<Record>& records) {
     Bytes bytes;
-    for (const auto& r : records) encode_record(r, bytes);
+    for (const auto& r : records)
+        encode_record(r, bytes);
     return bytes;
 }
 
 std::vector<Record> random_history(std::uint64_t seed, unsigned steps) {
     State state;
     auto records = initial_records(4);
-    for (const auto& r : records) REQUIRE(state.apply(r));
+    for (const auto& r : records)
+        REQUIRE(state.apply(r));
     RandomRecords random(seed);
     for (unsigned i = 0; i < steps; i++) {
         records.push_back(random.next(state));
@@ -51,7 +53,8 @@ LogEntryInput entry_input(const LogPosition& after, const Bytes& records, std::u
 }
 
 // Appends an entry to a region in memory.
-LogPosition append_to(Bytes& region, const LogPosition& at, const Bytes& records, std::uint32_t count) {
+LogPosition append_to(Bytes& region, const LogPosition& at, const Bytes& records,
+                      std::uint32_t count) {
     const auto entry = encode_log_entry(entry_input(at, records, count, region.size()));
     const auto place = log_place(at.offset, entry.size(), region.size());
     std::memcpy(region.data() + place, entry.data(), entry.size());
@@ -87,7 +90,8 @@ TEST_CASE("cut off records are refused at every length") {
     const auto records = random_history(3, 30);
     const Bytes bytes = encoded(records);
     for (std::size_t n = 0; n < bytes.size(); n++) {
-        REQUIRE(!decode_records(std::span(bytes).first(n), static_cast<std::uint32_t>(records.size())));
+        REQUIRE(
+            !decode_records(std::span(bytes).first(n), static_cast<std::uint32_t>(records.size())));
     }
 }
 
@@ -96,7 +100,8 @@ TEST_CASE("records of damaged bytes are refused or applied within bounds") {
     for (std::uint64_t seed = 1; seed <= 300; seed++) {
         const auto records = random_history(seed % 10, 40);
         Bytes bytes = encoded(records);
-        for (auto n = 1 + rng.below(4); n > 0; n--) bytes[rng.below(bytes.size())] = std::byte(rng.next());
+        for (auto n = 1 + rng.below(4); n > 0; n--)
+            bytes[rng.below(bytes.size())] = std::byte(rng.next());
         State state;
         std::span<const std::byte> in(bytes);
         for (std::size_t i = 0; i < records.size(); i++) {
@@ -127,7 +132,8 @@ TEST_CASE("a log is read back to its end, over many laps") {
             marks.push_back(append_to(region, marks.back(), records, 0));
             // From the oldest mark whose entries are all still there.
             std::size_t first = marks.size() - 1;
-            while (first > 0 && marks.back().total_bytes - marks[first - 1].total_bytes <= region.size()) {
+            while (first > 0 &&
+                   marks.back().total_bytes - marks[first - 1].total_bytes <= region.size()) {
                 first--;
             }
             const auto scan = scan_log(region, marks[first], {uuid_of(1), uuid_of(2)});
@@ -160,7 +166,8 @@ TEST_CASE("a torn tail of the log is absent, a hole before its end is damage") {
     }
 }
 
-TEST_CASE("entries of another pool, another place or another predecessor do not belong to the log") {
+TEST_CASE(
+    "entries of another pool, another place or another predecessor do not belong to the log") {
     Bytes region(64 * kKiB);
     const LogPosition one = append_to(region, LogPosition{}, Bytes(8), 0);
     (void)append_to(region, one, Bytes(8), 0);
@@ -183,7 +190,8 @@ TEST_CASE("a checkpoint gives back the state") {
         const auto image = encode_checkpoint(state, identity);
         REQUIRE(image.bytes % 4096 == 0);
         REQUIRE(image.bytes <= checkpoint_bytes_max(state.tally()));
-        const auto back = decode_checkpoint(image.buffer.span().first(image.bytes), image.crc, identity);
+        const auto back =
+            decode_checkpoint(image.buffer.span().first(image.bytes), image.crc, identity);
         REQUIRE(back);
         CHECK(back->equals(state));
     }
@@ -259,7 +267,8 @@ TEST_CASE("two clusters in one place of a group are refused") {
     apply(map);
     const CheckpointIdentity identity{state.pool().uuid, 1};
     const auto image = encode_checkpoint(state, identity);
-    const auto back = decode_checkpoint(image.buffer.span().first(image.bytes), image.crc, identity);
+    const auto back =
+        decode_checkpoint(image.buffer.span().first(image.bytes), image.crc, identity);
     REQUIRE(!back);
     CHECK(back.error().code == Errc::corrupt);
 }

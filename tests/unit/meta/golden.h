@@ -1,5 +1,5 @@
-// What the golden images of format version 1 (tests/format/v1) hold. Frozen: a change here would be a change
-// of what is on people's drives.
+// What the golden images of format version 1 (tests/format/v1) hold. Frozen: a change here would be
+// a change of what is on people's drives.
 #pragma once
 
 #include <vector>
@@ -17,7 +17,8 @@ inline constexpr std::uint32_t kGoldenCheckpointCrc = 0xa4820809;
 
 inline Uuid golden_uuid(std::uint8_t first) {
     Uuid u;
-    for (std::size_t i = 0; i < u.bytes.size(); i++) u.bytes[i] = static_cast<std::uint8_t>(first + i);
+    for (std::size_t i = 0; i < u.bytes.size(); i++)
+        u.bytes[i] = static_cast<std::uint8_t>(first + i);
     return u;
 }
 
@@ -119,9 +120,11 @@ inline std::vector<meta::Record> golden_initial() {
     pool.pool.rebuild_paused = true;
     pool.pool.rebuild_rate_max = 123456789;
     std::vector<meta::Record> records{pool};
-    for (unsigned i = 0; i < 4; i++) records.push_back(golden_member(i));
+    for (unsigned i = 0; i < 4; i++)
+        records.push_back(golden_member(i));
     records.push_back(golden_scheme(1, golden_raid5()));
-    for (const std::uint32_t g : {0u, 5u, 9u}) records.push_back(golden_row(g, g + 1));
+    for (const std::uint32_t g : {0u, 5u, 9u})
+        records.push_back(golden_row(g, g + 1));
     meta::Record dirty = golden_plain(meta::RecordKind::group_dirty);
     dirty.flag = true;
     dirty.groups = {GroupIndex{5}, GroupIndex{9}};
@@ -141,7 +144,8 @@ inline std::vector<meta::Record> golden_initial() {
 
 inline meta::State golden_state() {
     meta::State state;
-    for (const auto& r : golden_initial()) XSAN_ASSERT(state.apply(r).has_value());
+    for (const auto& r : golden_initial())
+        XSAN_ASSERT(state.apply(r).has_value());
     return state;
 }
 
@@ -224,7 +228,8 @@ inline dev::AlignedBuffer golden_entry() {
     const meta::Superblock s = golden_superblock();
     std::vector<std::byte> bytes;
     const auto records = golden_records();
-    for (const auto& r : records) meta::encode_record(r, bytes);
+    for (const auto& r : records)
+        meta::encode_record(r, bytes);
     meta::LogEntryInput input;
     input.after.sequence = s.checkpoint.sequence;
     input.after.epoch = s.checkpoint.epoch;

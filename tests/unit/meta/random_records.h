@@ -63,7 +63,8 @@ inline meta::Record scheme_record(unsigned id, const char* name, unsigned member
 inline std::vector<meta::Record> initial_records(unsigned members,
                                                  meta::MemberLayout layout = small_layout()) {
     std::vector<meta::Record> records{pool_record()};
-    for (unsigned i = 0; i < members; i++) records.push_back(member_record(i, layout));
+    for (unsigned i = 0; i < members; i++)
+        records.push_back(member_record(i, layout));
     records.push_back(scheme_record(0, "1+1", members));
     records.push_back(scheme_record(1, "raid0", 2));
     return records;
@@ -105,25 +106,35 @@ class RandomRecords {
             case meta::RecordKind::scheme_set:
                 r = scheme_record(static_cast<unsigned>(rng_.below(6)), "2+1", 3);
                 break;
-            case meta::RecordKind::member_stale: r.member_index = member(state); break;
+            case meta::RecordKind::member_stale:
+                r.member_index = member(state);
+                break;
             case meta::RecordKind::counters_set:
                 r.member_index = member(state);
                 r.member.counters = {rng_.next(), rng_.next(), rng_.below(10)};
                 break;
-            case meta::RecordKind::group_set: draw_row(state, r); break;
-            case meta::RecordKind::group_remove: r.group = group(); break;
+            case meta::RecordKind::group_set:
+                draw_row(state, r);
+                break;
+            case meta::RecordKind::group_remove:
+                r.group = group();
+                break;
             case meta::RecordKind::group_dirty:
                 r.flag = rng_.chance_percent(60);
-                for (std::uint64_t n = rng_.below(4); n > 0; n--) r.groups.push_back(group());
+                for (std::uint64_t n = rng_.below(4); n > 0; n--)
+                    r.groups.push_back(group());
                 break;
-            case meta::RecordKind::volume_set: draw_volume(r); break;
+            case meta::RecordKind::volume_set:
+                draw_volume(r);
+                break;
             case meta::RecordKind::volume_remove:
                 r.volume.id = volume();
                 if (!rng_.chance_percent(10)) r.volume.id = meta::VolumeId{999};  // rarely fits
                 break;
             case meta::RecordKind::map_set:
                 r.volume.id = volume();
-                for (std::uint64_t n = 1 + rng_.below(6); n > 0; n--) draw_entry(state, r);
+                for (std::uint64_t n = 1 + rng_.below(6); n > 0; n--)
+                    draw_entry(state, r);
                 break;
             case meta::RecordKind::bad_set:
             case meta::RecordKind::bad_clear:
@@ -142,7 +153,8 @@ class RandomRecords {
     void draw_row(const meta::State& state, meta::Record& r) {
         r.group = group();
         const GroupRow* old = state.row(r.group);
-        r.scheme_id = old != nullptr ? old->scheme() : SchemeId{static_cast<std::uint16_t>(rng_.below(3))};
+        r.scheme_id =
+            old != nullptr ? old->scheme() : SchemeId{static_cast<std::uint16_t>(rng_.below(3))};
         r.generation = old != nullptr ? old->generation() + 1 : 1;
         const auto* scheme = state.find_scheme(r.scheme_id);
         if (scheme == nullptr) return;
@@ -179,9 +191,11 @@ class RandomRecords {
         const auto entry = meta::MapEntry::mapped(g, place);
         bool taken = false;
         for (const auto& [id, v] : state.volumes()) {
-            v.map->for_each_mapped([&](ClusterIndex, meta::MapEntry e) { taken = taken || e == entry; });
+            v.map->for_each_mapped(
+                [&](ClusterIndex, meta::MapEntry e) { taken = taken || e == entry; });
         }
-        for (const auto& other : r.entries) taken = taken || other.entry == entry;
+        for (const auto& other : r.entries)
+            taken = taken || other.entry == entry;
         if (!taken) r.entries.push_back({cluster, entry});
     }
 
@@ -191,7 +205,8 @@ class RandomRecords {
 // A state of `steps` random records.
 inline meta::State random_state(std::uint64_t seed, unsigned steps, unsigned members = 4) {
     meta::State state;
-    for (const auto& r : initial_records(members)) XSAN_ASSERT(state.apply(r).has_value());
+    for (const auto& r : initial_records(members))
+        XSAN_ASSERT(state.apply(r).has_value());
     RandomRecords random(seed);
     for (unsigned i = 0; i < steps; i++) {
         const auto applied = state.apply(random.next(state));
@@ -206,7 +221,8 @@ inline std::vector<meta::Record> RandomRecords::commit(const meta::State& state)
     std::vector<meta::Record> records{next(state)};
     for (auto n = rng_.below(4); n > 0; n--) {
         meta::Record r = next(state);
-        const bool alone = r.kind == meta::RecordKind::counters_set || r.kind == meta::RecordKind::pool_set;
+        const bool alone =
+            r.kind == meta::RecordKind::counters_set || r.kind == meta::RecordKind::pool_set;
         if (alone) records.push_back(std::move(r));
     }
     return records;

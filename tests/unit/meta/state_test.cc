@@ -120,7 +120,8 @@ TEST_CASE("bad ranges merge and are cut") {
     };
     const auto is = [&](std::vector<std::pair<std::uint64_t, std::uint64_t>> wanted) {
         std::vector<std::pair<std::uint64_t, std::uint64_t>> found;
-        for (const auto& b : s.bad_ranges()) found.push_back({b.offset / 4096, b.length / 4096});
+        for (const auto& b : s.bad_ranges())
+            found.push_back({b.offset / 4096, b.length / 4096});
         CHECK(found == wanted);
     };
     set(10, 2), set(20, 2), is({{10, 2}, {20, 2}});
@@ -149,7 +150,8 @@ TEST_CASE("a draft accepts what the state accepts, record by record") {
                 if (draft.add(r)) accepted.push_back(std::move(r));
             }
             const auto promised = draft.tally();
-            for (const auto& r : accepted) REQUIRE(state.apply(r));
+            for (const auto& r : accepted)
+                REQUIRE(state.apply(r));
             const auto real = state.tally();
             CHECK(real.row_bytes <= promised.row_bytes);
             CHECK(real.mapped_count <= promised.mapped_count);
@@ -183,8 +185,10 @@ TEST_CASE("rows and map entries are read while they change and the tables grow")
     });
     for (std::uint32_t i = 1; i <= 60; i++) {
         REQUIRE(s.apply(volume_record(std::uint64_t{i} * i * 16 * kMiB)));
-        REQUIRE(s.apply(map_record(std::uint64_t{i} * i, MapEntry::mapped(GroupIndex{i % 16}, i % 8))));
-        REQUIRE(s.apply(row_record(i % 16, i + 1, {strip(i % 2, i % 16), strip(2 + i % 2, i % 16)})));
+        REQUIRE(
+            s.apply(map_record(std::uint64_t{i} * i, MapEntry::mapped(GroupIndex{i % 16}, i % 8))));
+        REQUIRE(
+            s.apply(row_record(i % 16, i + 1, {strip(i % 2, i % 16), strip(2 + i % 2, i % 16)})));
     }
     stop = true;
     reader.join();

@@ -1,5 +1,5 @@
-// Power cuts at any request, with any survivors, over and over: what a store acknowledged is there, as a
-// whole, whichever members come back, and what an assembly once said stays so.
+// Power cuts at any request, with any survivors, over and over: what a store acknowledged is there,
+// as a whole, whichever members come back, and what an assembly once said stays so.
 #include <string>
 #include <vector>
 
@@ -18,8 +18,12 @@ namespace {
 class CrashRun {
   public:
     CrashRun(std::uint64_t seed, unsigned members)
-        // Half of the runs have a log of eight entries, so that it wraps while checkpoints are written.
-        : f_(members, seed, seed % 2 == 0 ? 32 * kKiB : 64 * kKiB), random_(seed + 1), rng_(seed + 2), members_(members) {
+        // Half of the runs have a log of eight entries, so that it wraps while checkpoints are
+        // written.
+        : f_(members, seed, seed % 2 == 0 ? 32 * kKiB : 64 * kKiB),
+          random_(seed + 1),
+          rng_(seed + 2),
+          members_(members) {
         random_.touches_members = false;
         f_.slow_percent = seed % 3 == 0 ? 85 : 0;
         REQUIRE(f_.create());
@@ -29,20 +33,14 @@ class CrashRun {
     // Issues commits, up to four at once, until the power goes or `count` are acknowledged.
     void commit_until_cut(unsigned count, std::uint64_t requests) {
         f_.power->cut_after(requests);
-        for (unsigned i = 0; i < count && f_.power->is_on(); i++) f_.reactor.run(commit_some());
+        for (unsigned i = 0; i < count && f_.power->is_on(); i++)
+            f_.reactor.run(commit_some());
     }
-    void maybe_return_member(std::uint64_t requests) {
+    // Stale members join again while commits go on.
+    void return_members(std::uint64_t requests) {
         f_.power->cut_after(requests);
-        for (const MemberIndex index : f_.store->stale()) {
-            Record back;
-            back.kind = RecordKind::member_set;
-            back.member_index = index;
-            back.member = *f_.store->state().find_member(index);
-            back.member.state = MemberState::in_sync;
-            Store::NewMember member{index, f_.devices[index.get()].get()};
-            const auto added = f_.reactor.run(f_.store->add_member(member, {back}));
-            if (f_.power->is_on()) REQUIRE(added);
-        }
+        for (const MemberIndex index : f_.store->stale())
+            f_.reactor.run(return_member(index));
     }
     void crash() {
         f_.crash();
@@ -82,11 +80,26 @@ class CrashRun {
         // Commits become durable in the order of issue; their callers wake up in any.
         acknowledged_ = std::max(acknowledged_, number + 1);
     }
+    Task<void> return_member(MemberIndex index) {
+        Record back;
+        back.kind = RecordKind::member_set;
+        back.member_index = index;
+        back.member = *f_.store->state().find_member(index);
+        back.member.state = MemberState::in_sync;
+        TaskGroup commits;
+        commits.spawn(commit_some());
+        std::vector<Record> records{back};
+        const Store::NewMember member{index, f_.devices[index.get()].get()};
+        const auto added = co_await f_.store->add_member(member, std::move(records));
+        if (f_.power->is_on()) CHECK(added);
+        co_await commits.join();
+    }
     Task<void> commit_some() {
         TaskGroup group;
         for (auto n = 1 + rng_.below(4); n > 0; n--) {
             auto records = random_.commit(model_);
-            for (const auto& r : records) XSAN_ASSERT(model_.apply(r).has_value());
+            for (const auto& r : records)
+                XSAN_ASSERT(model_.apply(r).has_value());
             history_.push_back(records);
             group.spawn(one_commit(std::move(records), history_.size() - 1));
         }
@@ -94,13 +107,15 @@ class CrashRun {
     }
     void rebuild_model(std::size_t commits) {
         model_ = State();
-        for (const auto& r : initial_records(members_, f_.layout)) XSAN_ASSERT(model_.apply(r).has_value());
+        for (const auto& r : initial_records(members_, f_.layout))
+            XSAN_ASSERT(model_.apply(r).has_value());
         for (std::size_t i = 0; i < commits; i++) {
-            for (const auto& r : history_[i]) XSAN_ASSERT(model_.apply(r).has_value());
+            for (const auto& r : history_[i])
+                XSAN_ASSERT(model_.apply(r).has_value());
         }
     }
-    // The assembled state is that of some prefix of the history with everything acknowledged; from now on
-    // that prefix is the history.
+    // The assembled state is that of some prefix of the history with everything acknowledged; from
+    // now on that prefix is the history.
     void settle() {
         for (std::size_t k = history_.size() + 1; k-- > acknowledged_;) {
             rebuild_model(k);
@@ -119,7 +134,8 @@ class CrashRun {
             rebuild_model(k);
             return;
         }
-        FAIL("the state is that of no prefix with the " << acknowledged_ << " acknowledged commits");
+        FAIL("the state is that of no prefix with the " << acknowledged_
+                                                        << " acknowledged commits");
     }
 
     StoreFixture f_;
@@ -132,7 +148,9 @@ class CrashRun {
     std::string refusal_;
 };
 
-unsigned count_bits(unsigned mask) { return static_cast<unsigned>(__builtin_popcount(mask)); }
+unsigned count_bits(unsigned mask) {
+    return static_cast<unsigned>(__builtin_popcount(mask));
+}
 
 }  // namespace
 
@@ -174,7 +192,7 @@ TEST_CASE("histories of crashes, of crashes in assembly, of losses and returns s
         for (int round = 0; round < 8; round++) {
             CAPTURE(round);
             if (run.fixture().store) {
-                if (run.rng().chance_percent(40)) run.maybe_return_member(run.rng().below(400));
+                if (run.rng().chance_percent(40)) run.return_members(run.rng().below(400));
                 if (run.fixture().power->is_on()) run.commit_until_cut(12, run.rng().below(250));
             }
             run.crash();

@@ -31,7 +31,8 @@ class LastLines final : public LogSink {
 
 class StoreFixture {
   public:
-    explicit StoreFixture(unsigned members, std::uint64_t seed = 1, std::uint64_t log_bytes = 64 * kKiB)
+    explicit StoreFixture(unsigned members, std::uint64_t seed = 1,
+                          std::uint64_t log_bytes = 64 * kKiB)
         : layout(small_layout(log_bytes)), reactor(0, seed), rng(seed) {
         images.resize(members);
         power_up();
@@ -54,14 +55,16 @@ class StoreFixture {
     // Stops the store without a mark; the images are what reads see.
     void power_down() {
         close();
-        for (std::size_t i = 0; i < images.size(); i++) images[i] = devices[i]->image();
+        for (std::size_t i = 0; i < images.size(); i++)
+            images[i] = devices[i]->image();
     }
     // The power goes: everything in flight or cached may be lost.
     void crash() {
         power->cut();
         reactor.run_until_idle();
         close();
-        for (std::size_t i = 0; i < images.size(); i++) images[i] = devices[i]->survivors(rng);
+        for (std::size_t i = 0; i < images.size(); i++)
+            images[i] = devices[i]->survivors(rng);
     }
     void close() {
         if (!store) return;
@@ -75,13 +78,16 @@ class StoreFixture {
             members.push_back({MemberIndex{static_cast<std::uint16_t>(i)}, devices[i].get()});
         }
         auto records = initial_records(static_cast<unsigned>(devices.size()), layout);
-        auto made = reactor.run(meta::Store::create(std::move(records), std::move(members), uuid_of(2)));
+        auto made =
+            reactor.run(meta::Store::create(std::move(records), std::move(members), uuid_of(2)));
         if (!made) return made.error();
         store = std::move(*made);
         return {};
     }
 
-    Outcome<meta::Examined> examine(unsigned index) { return reactor.run(meta::examine(*devices[index])); }
+    Outcome<meta::Examined> examine(unsigned index) {
+        return reactor.run(meta::examine(*devices[index]));
+    }
 
     // Assembles from the devices of `mask`.
     Outcome<void> assemble(unsigned mask = ~0u, bool accept_missing = false) {

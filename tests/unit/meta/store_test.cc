@@ -19,7 +19,8 @@ bool holds(const State& state, std::size_t index, MemberState wanted) {
 struct Model {
     State state;
     void apply(const std::vector<Record>& records) {
-        for (const auto& r : records) XSAN_ASSERT(state.apply(r).has_value());
+        for (const auto& r : records)
+            XSAN_ASSERT(state.apply(r).has_value());
     }
 };
 
@@ -101,7 +102,8 @@ TEST_CASE("a lost member comes back through add_member") {
     Record back = member_record(2, f.layout);
     REQUIRE(f.reactor.run(f.store->add_member({MemberIndex{2}, f.devices[2].get()}, {back})));
     CHECK(holds(f.store->state(), 2, MemberState::in_sync));
-    for (int i = 0; i < 50; i++) REQUIRE(f.commit({random.next(f.store->state())}));
+    for (int i = 0; i < 50; i++)
+        REQUIRE(f.commit({random.next(f.store->state())}));
     const auto sequence = f.store->sequence();
     f.power_down();
     f.power_up();

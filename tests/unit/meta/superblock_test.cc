@@ -36,9 +36,11 @@ Superblock random_superblock(std::uint64_t seed) {
                     static_cast<std::uint32_t>(rng.next()),
                     static_cast<std::uint32_t>(rng.next()),
                     4096 * rng.below(17)};
-    for (auto n = rng.below(9); n > 0; n--) s.ancestors.push_back({Uuid::random(rng), n, rng.next()});
+    for (auto n = rng.below(9); n > 0; n--)
+        s.ancestors.push_back({Uuid::random(rng), n, rng.next()});
     for (auto n = rng.below(5); n > 0; n--) {
-        s.attributes.push_back({static_cast<std::uint16_t>(rng.next()), std::string(rng.below(200), 'x')});
+        s.attributes.push_back(
+            {static_cast<std::uint16_t>(rng.next()), std::string(rng.below(200), 'x')});
     }
     return s;
 }
@@ -63,7 +65,8 @@ void sign(Bytes& bytes) {
     std::memcpy(bytes.data(), &c, 64);
 }
 
-// The four copies, by a letter each: o old, n new, f another new one, x damaged, . nothing, v newer version.
+// The four copies, by a letter each: o old, n new, f another new one, x damaged, . nothing, v newer
+// version.
 SuperblockCopies copies_of(const char* letters) {
     Superblock old = random_superblock(1);
     old.sequence = 7;
@@ -155,24 +158,24 @@ TEST_CASE("hostile superblocks with a valid checksum are refused, never trusted"
 TEST_CASE("two copies that match open a member, the newest such pair wins") {
     struct Row {
         const char* copies;
-        int sequence;      // that is chosen; 0: refused
+        int sequence;  // that is chosen; 0: refused
         unsigned valid;
         Errc refusal;
     };
     const Row rows[] = {
-        {"nnnn", 8, 4, Errc::ok},       {"oooo", 7, 4, Errc::ok},
-        {"nono", 8, 2, Errc::ok},       // cut between the halves: the new pair is whole
-        {"noxo", 7, 2, Errc::ok},       // cut in the first half
-        {"xoxo", 7, 2, Errc::ok},       {"nooo", 7, 3, Errc::ok},  // one new copy is not believed
-        {"nnno", 8, 3, Errc::ok},       {"nnnx", 8, 3, Errc::ok},
-        {"nxnx", 8, 2, Errc::ok},       {"nn..", 8, 2, Errc::ok},
+        {"nnnn", 8, 4, Errc::ok},      {"oooo", 7, 4, Errc::ok},
+        {"nono", 8, 2, Errc::ok},  // cut between the halves: the new pair is whole
+        {"noxo", 7, 2, Errc::ok},  // cut in the first half
+        {"xoxo", 7, 2, Errc::ok},      {"nooo", 7, 3, Errc::ok},  // one new copy is not believed
+        {"nnno", 8, 3, Errc::ok},      {"nnnx", 8, 3, Errc::ok},
+        {"nxnx", 8, 2, Errc::ok},      {"nn..", 8, 2, Errc::ok},
         {"nnff", 0, 0, Errc::corrupt},  // two histories
-        {"nnfo", 8, 2, Errc::ok},       {"nfoo", 7, 2, Errc::ok},
-        {"nfxx", 0, 0, Errc::corrupt},  {"nxxx", 0, 0, Errc::corrupt},
-        {"noxx", 0, 0, Errc::corrupt},  {"n...", 0, 0, Errc::corrupt},
-        {"xxxx", 0, 0, Errc::corrupt},  {"....", 0, 0, Errc::not_found},
-        {"x...", 0, 0, Errc::corrupt},  {"vvvv", 0, 0, Errc::version_mismatch},
-        {"vvnn", 8, 2, Errc::ok},       {"vvxx", 0, 0, Errc::version_mismatch},
+        {"nnfo", 8, 2, Errc::ok},      {"nfoo", 7, 2, Errc::ok},
+        {"nfxx", 0, 0, Errc::corrupt}, {"nxxx", 0, 0, Errc::corrupt},
+        {"noxx", 0, 0, Errc::corrupt}, {"n...", 0, 0, Errc::corrupt},
+        {"xxxx", 0, 0, Errc::corrupt}, {"....", 0, 0, Errc::not_found},
+        {"x...", 0, 0, Errc::corrupt}, {"vvvv", 0, 0, Errc::version_mismatch},
+        {"vvnn", 8, 2, Errc::ok},      {"vvxx", 0, 0, Errc::version_mismatch},
     };
     for (const Row& row : rows) {
         CAPTURE(row.copies);

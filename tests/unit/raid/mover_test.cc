@@ -214,6 +214,22 @@ TEST_CASE("a target that fails its flush is not adopted") {
     CHECK(rig.reads_as(content));
 }
 
+TEST_CASE("a target whose member is lost for another reason is not adopted") {
+    Rig rig({"4+1", 5}, with_spares(1, 1));
+    const auto content = rig.fill();
+    raid::Mover mover = mover_to_spares(rig, {2});
+    REQUIRE(rig.world.run(rig.engine.start_mover(mover)).has_value());
+    for (std::uint32_t s = 0; s < mover.stripes(); s++) {
+        REQUIRE(rig.world.run(rig.engine.move_stripe(mover, StripeIndex{s})).has_value());
+    }
+    rig.pool.set_live(5, false);
+    Commit commit{rig.pool, mover};
+    const auto finished = rig.world.run(rig.engine.finish_mover(mover, Commit::run, &commit));
+    CHECK(finished.error().code == Errc::aborted);
+    CHECK(rig.pool.strips(rig.group)[2].member().get() == 2);
+    CHECK(rig.reads_as(content));
+}
+
 TEST_CASE("what was moved survives a power cut right after the commit") {
     Rig rig({"4+2", 6}, with_spares(1, 2));
     const auto content = rig.fill();

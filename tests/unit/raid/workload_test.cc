@@ -106,4 +106,37 @@ TEST_CASE("members that are lost while requests are in flight change no content"
     }
 }
 
+TEST_CASE("members whose reads and writes fail at random, up to P of them, change no content") {
+    for (const Shape& shape : kMoreShapes) {
+        const unsigned most = scheme_of(shape.text, shape.members, 4096).losses_promised();
+        if (most == 0) continue;
+        for (std::uint64_t seed = 1; seed <= 6; seed++) {
+            Rig rig(shape, small(seed, static_cast<unsigned>(1 + seed % 3)));
+            CAPTURE(shape.text, shape.members, seed);
+            rig.pool.commit_time = 100 * kMicrosecond;
+            Model model(rig.pool.data_bytes(), rig.options.block_bytes);
+            Workload load(rig, model, seed);
+            for (unsigned i = 0; i < most; i++) {
+                sim::FaultRule rule;
+                rule.on = dev::IoKind::read;
+                rule.percent = 20;
+                rig.devices[(seed + i) % rig.total_strips()]->faults().add(rule);
+                if (seed % 2 == 0) continue;
+                rule.on = dev::IoKind::write;
+                rule.percent = 2;
+                rule.effect = sim::FailedEffect::torn;
+                rig.devices[(seed + i) % rig.total_strips()]->faults().add(rule);
+            }
+            load.run(6, 60);
+            CHECK(load.errors() == 0);
+            for (auto& d : rig.devices)
+                d->faults().clear();
+            load.require_content();
+            CHECK(rig.pool.count(FaultEvent::member_refused) == 0);
+            for (std::uint32_t s = 0; s < rig.options.stripes; s++)
+                REQUIRE(rig.check(s).agrees);
+        }
+    }
+}
+
 }  // namespace xsan::test
