@@ -74,13 +74,15 @@ class RandomRecords {
   public:
     explicit RandomRecords(std::uint64_t seed) : rng_(seed) {}
     Rng& rng() { return rng_; }
-    bool touches_members = true;  // draw member_set too
+    bool touches_members = true;   // draw member_set too
+    bool touches_counters = true;  // and counters_set
 
     // A record that fits the state; never changes which members are in sync.
     meta::Record next(const meta::State& state) {
         for (;;) {
             meta::Record r = draw(state);
             if (r.kind == meta::RecordKind::member_set && !touches_members) continue;
+            if (r.kind == meta::RecordKind::counters_set && !touches_counters) continue;
             if (meta::check_record(r, state)) return r;
         }
     }
