@@ -93,19 +93,31 @@ Task<Outcome<void>> Service::resume_volumes(Entry& entry) {
     co_return result;
 }
 
-// Block devices that a previous daemon of ours left and that belong to no volume any more.
-Task<void> Service::delete_orphans(std::vector<unsigned> numbers) {
-    std::set<unsigned> served;
-    for (const auto& [name, entry] : pools_) {
-        for (const auto& [id, target] : entry.targets) served.insert(target->number());
-    }
-    for (const unsigned number : numbers) {
-        if (served.contains(number)) continue;
-        Outcome<void> deleted;
-        std::function<void()> remove = [&]() { deleted = ublk::delete_device(number); };
-        co_await offload_.run(remove);
-        if (deleted) {
-            log(LogLevel::warning, "/dev/ublkb{} belongs to no volume any more and was deleted", number);
+// Block devices that a previous daemon of ours left for a pool that runs, and that belong to none of its volumes
+// any more. Those of a pool that could not be started wait for it.
+Task<void> Service::delete_orphans(const std::map<std::string, Remembered>& before) {
+    Outcome<std::vector<ublk::DeviceInfo>> live = std::vector<ublk::DeviceInfo>{};
+    std::function<void()> look = [&]() { live = ublk::list_devices(); };
+    co_await offload_.run(look);
+    if (!live) co_return;
+    for (const auto& [name, remembered] : before) {
+        const auto at = pools_.find(name);
+        if (at == pools_.end()) continue;
+        const auto volumes = at->second.pool->volumes();
+        for (const ublk::DeviceInfo& info : *live) {
+            const bool ours = std::ranges::count(remembered.ublk_numbers, info.number) > 0;
+            // A volume whose device could not be taken over this time keeps it.
+            const bool wanted = std::ranges::any_of(volumes, [&](const pool::Volume* volume) {
+                return volume->info().uuid.low_bits() == info.server_flags;
+            });
+            if (!ours || wanted) continue;
+            Outcome<void> deleted;
+            std::function<void()> remove = [&]() { deleted = ublk::delete_device(info.number); };
+            co_await offload_.run(remove);
+            if (deleted) {
+                log(LogLevel::warning, "/dev/ublkb{} belongs to no volume any more and was deleted",
+                    info.number);
+            }
         }
     }
 }
@@ -125,9 +137,7 @@ Task<Service::Answer> Service::assemble(Json json) {
         };
         co_await offload_.run(look);
         // Files and passthrough names are not found by looking; those that were used last are remembered.
-        if (const auto remembered = load_state()) {
-            names.insert(names.begin(), remembered->devices.begin(), remembered->devices.end());
-        }
+        for (std::string& name : remembered_devices()) names.push_back(std::move(name));
     }
     AssemblyRules rules;
     rules.must = !scan;

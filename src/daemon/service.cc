@@ -88,22 +88,19 @@ Outcome<pool::Volume*> Service::find_volume(Entry& entry, const std::string& vol
 Task<void> Service::start() {
     co_await changes_.lock();
     AsyncMutex::Guard guard(changes_);
-    const auto remembered = load_state();
-    if (!remembered) {
-        log(LogLevel::warning, "{}", remembered.error().message);
-        co_return;
-    }
-    if (remembered->devices.empty()) co_return;
+    if (const auto loaded = load_state(); !loaded) log(LogLevel::warning, "{}", loaded.error().message);
+    const auto before = remembered_;
+    if (before.empty()) co_return;
     AssemblyRules rules;
     rules.busy_wait = kOldDaemonWait;
-    auto opened = co_await open_for_assembly(remembered->devices, rules, offload_);
+    auto opened = co_await open_for_assembly(remembered_devices(), rules, offload_);
     if (!opened) {
         log(LogLevel::error, "{}", opened.error().message);
         co_return;
     }
     const auto started = co_await assemble_from(std::move(*opened), "", false);
     if (!started) log(LogLevel::error, "{}", started.error().message);
-    co_await delete_orphans(remembered->ublk_numbers);
+    co_await delete_orphans(before);
 }
 
 Task<void> Service::stop() {

@@ -62,6 +62,12 @@ class Service {
         std::map<meta::VolumeId, std::unique_ptr<ublk::Target>> targets;
     };
 
+    // What state.json holds of a pool.
+    struct Remembered {
+        std::vector<std::string> devices;
+        std::vector<unsigned> ublk_numbers;
+    };
+
     // verbs_pool.cc
     Task<Answer> create(Json params);
     Task<Answer> list(Json params);
@@ -108,7 +114,7 @@ class Service {
     };
     Task<Outcome<std::vector<std::string>>> assemble_from(std::vector<OpenedDevice> devices,
                                                           const std::string& only, bool accept_missing);
-    Task<void> delete_orphans(std::vector<unsigned> numbers);
+    Task<void> delete_orphans(const std::map<std::string, Remembered>& before);
     Task<Outcome<void>> resume_volumes(Entry& entry);
 
     // attach.cc
@@ -127,11 +133,8 @@ class Service {
 
     // state_file.cc
     Task<void> save_state();
-    struct Remembered {
-        std::vector<std::string> devices;
-        std::vector<unsigned> ublk_numbers;
-    };
-    Outcome<Remembered> load_state() const;
+    Outcome<void> load_state();
+    std::vector<std::string> remembered_devices() const;
 
     ReactorPool& reactors_;
     Offload& offload_;
@@ -139,6 +142,8 @@ class Service {
     Rng rng_;
     AsyncMutex changes_;
     std::map<std::string, Entry> pools_;
+    // By pool, what state.json holds: running ones, and those that could not be started and may be later.
+    std::map<std::string, Remembered> remembered_;
     std::vector<std::unique_ptr<ublk::Target>> abandoned_;
 };
 

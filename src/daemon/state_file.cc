@@ -33,15 +33,18 @@ Outcome<void> write_file(const std::string& folder, const std::string& text) {
 }  // namespace
 
 Task<void> Service::save_state() {
-    Json pools = Json::array();
     for (auto& [name, entry] : pools_) {
-        Json devices = Json::array();
+        Remembered& pool = remembered_[name];
+        pool = {};
         for (const pool::MemberStatus& member : entry.pool->member_status()) {
-            devices.push_back(member.member.path);
+            pool.devices.push_back(member.member.path);
         }
-        Json numbers = Json::array();
-        for (const auto& [id, target] : entry.targets) numbers.push_back(target->number());
-        pools.push_back(Json::object({{"name", name}, {"devices", devices}, {"ublk", numbers}}));
+        for (const auto& [id, target] : entry.targets) pool.ublk_numbers.push_back(target->number());
+    }
+    Json pools = Json::array();
+    for (const auto& [name, pool] : remembered_) {
+        pools.push_back(
+            Json::object({{"name", name}, {"devices", pool.devices}, {"ublk", pool.ublk_numbers}}));
     }
     const std::string text = Json::object({{"pools", pools}}).dump();
     Outcome<void> written;
@@ -50,15 +53,23 @@ Task<void> Service::save_state() {
     if (!written) log(LogLevel::warning, "{}", written.error().message);
 }
 
-Outcome<Service::Remembered> Service::load_state() const {
-    Remembered remembered;
+std::vector<std::string> Service::remembered_devices() const {
+    std::vector<std::string> devices;
+    for (const auto& [name, pool] : remembered_) {
+        devices.insert(devices.end(), pool.devices.begin(), pool.devices.end());
+    }
+    return devices;
+}
+
+// Fills remembered_; a file that is not there is no failure.
+Outcome<void> Service::load_state() {
     const std::string path = options_.run_folder + "/state.json";
     std::error_code error;
     const auto size = std::filesystem::file_size(path, error);
-    if (error) return remembered;
+    if (error) return {};
     const auto unusable = [&]() {
-        return Failure(Errc::corrupt, fmt::format("{} cannot be used and is ignored: `xsanctl assemble` finds the "
-                                                  "pools again",
+        return Failure(Errc::corrupt, fmt::format("{} cannot be used and is ignored: `xsanctl assemble` "
+                                                  "finds the pools again",
                                                   path));
     };
     if (size > kStateBytesMax) return unusable();
@@ -67,18 +78,21 @@ Outcome<Service::Remembered> Service::load_state() const {
     text << in.rdbuf();
     const Json json = Json::parse(text.str(), nullptr, false);
     if (!json.is_object() || !json.contains("pools") || !json["pools"].is_array()) return unusable();
+    std::map<std::string, Remembered> loaded;
     for (const Json& pool : json["pools"]) {
-        if (!pool.is_object()) return unusable();
+        if (!pool.is_object() || !pool.contains("name") || !pool["name"].is_string()) return unusable();
+        Remembered& one = loaded[pool["name"].get<std::string>()];
         for (const Json& device : pool.value("devices", Json::array())) {
             if (!device.is_string()) return unusable();
-            remembered.devices.push_back(device.get<std::string>());
+            one.devices.push_back(device.get<std::string>());
         }
         for (const Json& number : pool.value("ublk", Json::array())) {
             if (!number.is_number_unsigned()) return unusable();
-            remembered.ublk_numbers.push_back(number.get<unsigned>());
+            one.ublk_numbers.push_back(number.get<unsigned>());
         }
     }
-    return remembered;
+    remembered_ = std::move(loaded);
+    return {};
 }
 
 }  // namespace xsan::daemon

@@ -101,6 +101,7 @@ Task<Service::Answer> Service::stop_pool(Json json) {
     XSAN_CO_TRY_VOID(detach_all(*entry, false));
     const auto stopped = co_await entry->pool->stop();
     pools_.erase(name);
+    remembered_.erase(name);
     co_await save_state();
     if (!stopped) co_return stopped.error();
     log(LogLevel::info, "pool {} was stopped", name);
@@ -118,6 +119,7 @@ Task<Service::Answer> Service::destroy(Json json) {
     XSAN_CO_TRY_VOID(detach_all(*entry, false));
     const auto destroyed = co_await entry->pool->destroy();
     pools_.erase(name);
+    remembered_.erase(name);
     co_await save_state();
     if (!destroyed) co_return destroyed.error();
     log(LogLevel::info, "pool {} was destroyed", name);

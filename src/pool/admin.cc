@@ -8,6 +8,10 @@
 
 namespace xsan::pool {
 
+Failure Pool::refuse_stopping() const {
+    return Failure(Errc::aborted, fmt::format("pool '{}' is being stopped", name()));
+}
+
 Outcome<MemberIndex> Pool::find_member(const std::string& text) const {
     const auto& all = state().members();
     const auto uuid = Uuid::parse(text);
@@ -43,10 +47,12 @@ std::uint32_t Pool::member_atomic_bytes() const {
 }
 
 Task<Outcome<void>> Pool::fail(MemberIndex member) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     const meta::Member stored = *state().members()[member.get()];
-    if (stored.state == meta::MemberState::missing && !stored.spare) {
+    if (stored.state == meta::MemberState::missing) {
         // A drive that was away is told not to come back by itself.
         meta::Record record;
         record.kind = meta::RecordKind::member_set;
@@ -60,7 +66,7 @@ Task<Outcome<void>> Pool::fail(MemberIndex member) {
         co_return Outcome<void>{};
     }
     if (stored.state != meta::MemberState::in_sync) {
-        co_return Failure(Errc::invalid_argument, fmt::format("{} is {} already", stored.path, "faulty"));
+        co_return Failure(Errc::invalid_argument, fmt::format("{} is faulty already", stored.path));
     }
     if (!may_lose(member)) {
         co_return Failure(Errc::too_many_failures,
@@ -77,6 +83,8 @@ Task<Outcome<void>> Pool::fail(MemberIndex member) {
 }
 
 Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     std::vector<meta::Member> members;
@@ -102,13 +110,18 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
         XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));
         members_.attach(index, std::move(devices[i].device), members[i].layout);
         groups_->set_member_limit(index.get() + 1u);
-        members_.set_live(index, true);
+        // Unless its first commits lost it again.
+        if (state().members()[index.get()]->state == meta::MemberState::in_sync) {
+            members_.set_live(index, true);
+        }
         rebuild_wake_.set();
     }
     co_return Outcome<void>{};
 }
 
 Task<Outcome<void>> Pool::readmit(Found& found) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     const MemberIndex index = found.examined.superblock.member_index;
@@ -141,11 +154,15 @@ Task<Outcome<void>> Pool::readmit(Found& found) {
     records.push_back(std::move(back));
     const meta::Store::NewMember joining{index, found.device.get()};
     XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));
-    MemberTable::Slot& slot = members_.slot(index);
-    slot.vanished = false;
-    slot.kept_reported = false;
-    slot.rewritten_offset = UINT64_MAX;
+    members_.slot(index).forgive();
     members_.attach(index, std::move(found.device), member.layout);
+    // Whoever still holds a row from before would take the member's strips for good.
+    co_await engine_->quiescence().synchronize();
+    if (state().members()[index.get()]->state != meta::MemberState::in_sync) {
+        // Lost again meanwhile.
+        if (auto device = members_.detach(index)) tasks_.spawn(retire_device(std::move(device)));
+        co_return Failure(Errc::io_error, fmt::format("{} was lost again as it came back", path));
+    }
     members_.set_live(index, true);
     log(LogLevel::info, "pool {}: {} is back; what it holds is stale and is rebuilt", name(), path);
     rebuild_wake_.set();

@@ -53,12 +53,19 @@ void Pool::each_group(const VisitGroup& visit) const {
 }
 
 std::uint64_t Pool::data_bytes_total(const ec::Scheme& scheme) const {
+    // A group takes one strip of a failure domain at most: one entry for each.
     std::vector<std::uint64_t> extents;
+    std::map<std::string, std::uint64_t> domains;
     for (const auto& member : state().members()) {
         if (!member || member->spare || member->removing) continue;
         if (member->state == meta::MemberState::removed) continue;
-        extents.push_back(member->layout.extent_count);
+        if (member->domain.empty()) {
+            extents.push_back(member->layout.extent_count);
+        } else {
+            domains[member->domain] += member->layout.extent_count;
+        }
     }
+    for (const auto& [domain, sum] : domains) extents.push_back(sum);
     const std::uint64_t groups =
         wl::group_capacity(extents, scheme.total_strips(), scheme.losses_promised() > 0);
     return groups * raid::group_data_bytes(scheme, state().pool().extent_bytes);
@@ -69,29 +76,27 @@ bool Pool::room_for_group(SchemeId scheme) const {
     const ec::Scheme& s = *state().schemes()[scheme.get()];
     const std::uint64_t capacity =
         data_bytes_total(s) / s.data_strips / state().pool().extent_bytes * s.total_strips();
-    std::uint64_t used = reserved_groups_.size() * s.total_strips();
-    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
-        const GroupRow* row = state().row(GroupIndex{g});
-        if (row != nullptr) used += row->strips().size();
-    }
+    const std::uint64_t used =
+        groups_->strips_in_use() + reserved_groups_.size() * s.total_strips();
     return used + s.total_strips() <= capacity;
 }
 
-GroupIndex Pool::free_group_number() const {
-    for (std::uint32_t g = 0;; g++) {
+GroupIndex Pool::free_group_number() {
+    while (state().row(GroupIndex{free_group_from_}) != nullptr) free_group_from_++;
+    for (std::uint32_t g = free_group_from_;; g++) {
         const GroupIndex group{g};
         if (state().row(group) == nullptr && !reserved_groups_.contains(group)) return group;
     }
 }
 
-void Pool::give_back(const std::vector<StripRef>& strips) {
+void Pool::give_back(const std::vector<StripRef>& strips, const std::vector<MemberIndex>& kept) {
     std::vector<MemberIndex> released;
     for (const StripRef& strip : strips) {
         if (strip.state() == StripState::none) continue;
         members_.slot(strip.member()).extents.give_back(strip.extent());
         released.push_back(strip.member());
     }
-    placement_->on_strips_released(released, {});
+    if (!released.empty()) placement_->on_strips_released(released, kept);
 }
 
 Result<std::vector<StripRef>> Pool::choose_strips(SchemeId scheme) {
@@ -111,11 +116,19 @@ Result<std::vector<StripRef>> Pool::choose_strips(SchemeId scheme) {
     request.seed = rng_.next();
     auto chosen = placement_->select_members(request);
     if (!chosen) return Error{Errc::no_space};
-    // raid4 keeps parity on the last member, so its slots follow the order of members.
+    // raid4 keeps parity on the last member, so each member has a slot of its own, also while one is away.
     if (s.members_exact()) {
-        std::sort(chosen->begin(), chosen->end(), [](const auto& a, const auto& b) {
-            return a.has_value() && (!b.has_value() || *a < *b);
-        });
+        std::vector<MemberIndex> holding;
+        for (const auto& candidate : candidates) {
+            if (!candidate.spare) holding.push_back(candidate.member);
+        }
+        if (holding.size() == s.total_strips()) {
+            const wl::StripMembers found = *chosen;
+            for (std::size_t slot = 0; slot < holding.size(); slot++) {
+                const bool taken = std::find(found.begin(), found.end(), holding[slot]) != found.end();
+                (*chosen)[slot] = taken ? std::optional(holding[slot]) : std::nullopt;
+            }
+        }
     }
     std::vector<StripRef> strips;
     for (const auto& member : *chosen) {
@@ -177,7 +190,7 @@ Task<Result<GroupIndex>> Pool::make_group(SchemeId scheme) {
     }
     reserved_groups_.erase(group);
     if (!result) {
-        give_back(strips);
+        give_back(strips, {});
         co_return result.error();
     }
     groups_->group_created(group);
@@ -199,7 +212,7 @@ Pool::OpenGroups& Pool::open_groups(SchemeId scheme) {
 
 // Brings the list of open groups up to date with what is free in `group`.
 void Pool::update_open(SchemeId scheme, GroupIndex group) {
-    auto& open = open_[scheme].groups;
+    auto& open = open_groups(scheme).groups;
     const std::uint32_t free = groups_->free_places(group);
     const auto at = std::lower_bound(open.begin(), open.end(), group,
                                      [](const wl::OpenGroup& o, GroupIndex g) { return o.group < g; });
@@ -220,8 +233,14 @@ Task<void> Pool::make_groups(SchemeId scheme, unsigned count) {
     OpenGroups& open = open_groups(scheme);
     open.making = false;
     open.last_made = 0;
+    open.last_error = {};
     for (auto& task : tasks) {
-        if (task.take().has_value()) open.last_made++;
+        const auto made = task.take();
+        if (made.has_value()) {
+            open.last_made++;
+        } else if (open.last_error.is_ok() || made.error().code != Errc::no_space) {
+            open.last_error = made.error();
+        }
     }
     open.made.wake_all();
 }
@@ -229,7 +248,9 @@ Task<void> Pool::make_groups(SchemeId scheme, unsigned count) {
 // A group with a free place. More groups are made before the open ones run out, so that a writer seldom
 // waits for zeroing.
 Task<Result<GroupIndex>> Pool::group_for_cluster(SchemeId scheme) {
-    for (int attempt = 0; attempt < 8; attempt++) {
+    // Drives that fail while groups are made on them: others are tried, so often.
+    int attempts_left = 8;
+    for (;;) {
         OpenGroups& open = open_groups(scheme);
         const ec::Scheme& s = *state().schemes()[scheme.get()];
         const auto candidates = members();
@@ -237,7 +258,7 @@ Task<Result<GroupIndex>> Pool::group_for_cluster(SchemeId scheme) {
             candidates.begin(), candidates.end(), [](const auto& c) { return c.healthy && !c.spare; }));
         const unsigned width = std::max(1u, wl::interleave_width(usable, s.total_strips()));
         const bool wants_more = open.groups.size() < width + 1;
-        if (wants_more && !open.making && !stopping_ && room_for_group(scheme)) {
+        if (wants_more && !open.making && room_for_group(scheme)) {
             open.making = true;
             const auto missing = static_cast<unsigned>(width + 1 - open.groups.size());
             tasks_.spawn(make_groups(scheme, missing));
@@ -255,11 +276,83 @@ Task<Result<GroupIndex>> Pool::group_for_cluster(SchemeId scheme) {
         co_await open.made.wait();
         if (open.last_made == 0) {
             request.open = open.groups;
+            request.previous = open.previous;
             const auto group = placement_->select_group(request);
-            if (group) co_return *group;
+            if (group) {
+                open.previous = group;
+                co_return *group;
+            }
+            if (open.last_error.code == Errc::no_space || --attempts_left == 0) {
+                co_return open.last_error;
+            }
         }
     }
-    co_return Error{Errc::no_space};
+}
+
+// Is a group of this scheme kept open though nothing is in it?
+bool Pool::wants_open_group(SchemeId scheme) const {
+    for (const auto& [id, volume] : state().volumes()) {
+        if (volume.info.scheme == scheme && !volume.info.name.empty()) return true;
+    }
+    return false;
+}
+
+// Gives the extents of groups that hold nothing any more to whoever needs them, another scheme or a rebuild.
+// The caller holds no quiescence token.
+Task<void> Pool::remove_empty_groups(SchemeId scheme) {
+    if (removing_groups_) co_return;
+    removing_groups_ = true;
+    const ec::Scheme& s = *state().schemes()[scheme.get()];
+    std::vector<GroupIndex> groups;
+    for (const wl::OpenGroup& open : open_groups(scheme).groups) groups.push_back(open.group);
+    while (!groups.empty() && !stopping_) {
+        const GroupIndex group = groups.back();
+        groups.pop_back();
+        std::size_t keep = 0;
+        if (wants_open_group(scheme)) {
+            const auto all = members();
+            const auto usable = static_cast<unsigned>(
+                std::count_if(all.begin(), all.end(), [](const auto& c) { return c.healthy && !c.spare; }));
+            keep = std::max(1u, wl::interleave_width(usable, s.total_strips())) + 1;
+        }
+        if (open_groups(scheme).groups.size() <= keep) break;
+        const bool busy = movers_.contains(group) || cleaning_.contains(group) ||
+                          marking_.contains(group) || unmapping_.contains(group) ||
+                          groups_->flag(group, GroupTable::kSuspect);
+        if (busy || groups_->free_places(group) != groups_->places(scheme)) continue;
+        const auto removed = co_await remove_group(group);
+        if (!removed) break;
+    }
+    removing_groups_ = false;
+}
+
+// Of an empty group. From the first line on nobody can take a place in it.
+Task<Result<void>> Pool::remove_group(GroupIndex group) {
+    const GroupRow& row = *state().row(group);
+    const SchemeId scheme = row.scheme();
+    const std::vector<StripRef> strips(row.strips().begin(), row.strips().end());
+    groups_->group_removed(group);
+    update_open(scheme, group);
+    reserved_groups_.insert(group);
+    meta::Record record;
+    record.kind = meta::RecordKind::group_remove;
+    record.group = group;
+    std::vector<meta::Record> records;
+    records.push_back(std::move(record));
+    const auto committed = co_await commit(std::move(records));
+    if (committed) {
+        co_await engine_->quiescence().synchronize();
+        give_back(strips, {});
+        free_group_from_ = std::min(free_group_from_, group.get());
+        rebuild_wake_.set();
+    } else {
+        groups_->group_created(group);
+        groups_->set_flag(group, GroupTable::kMarked, state().is_dirty(group));
+        groups_->set_flag(group, GroupTable::kHasBad, has_bad(group));
+        update_open(scheme, group);
+    }
+    reserved_groups_.erase(group);
+    co_return committed;
 }
 
 Task<Result<meta::MapEntry>> Pool::map_cluster(meta::VolumeId volume, ClusterIndex cluster) {
@@ -362,6 +455,7 @@ Task<Result<void>> Pool::unmap_on_control(meta::VolumeId volume,
         }
     }
     unmapped_.wake_all();
+    if (result) tasks_.spawn(remove_empty_groups(v.info.scheme));
     co_return result;
 }
 
@@ -372,10 +466,11 @@ Task<Result<void>> Pool::zero_and_unmap(
     record.kind = meta::RecordKind::map_set;
     record.volume.id = volume;
     for (const auto& [cluster, entry] : taken) {
+        // Before the mark is looked at: the cleaner waits for those who saw it.
+        Quiescence::Scope scope(engine_->quiescence());
         if (needs_mark(entry.group())) XSAN_CO_TRY_VOID(mark_on_control(entry.group()));
         groups_->set_flag(entry.group(), GroupTable::kTouched, true);
         const raid::GroupRange range{entry.group(), entry.place() * bytes, bytes};
-        Quiescence::Scope scope(engine_->quiescence());
         XSAN_CO_TRY_VOID(engine_->write(range, nullptr, {}));
         if (groups_->flag(entry.group(), GroupTable::kHasBad)) XSAN_CO_TRY_VOID(clear_bad(range));
         record.entries.push_back({cluster, meta::MapEntry{}});

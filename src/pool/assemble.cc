@@ -38,7 +38,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
         pool->members_.attach(index, std::move(f.device), members[index.get()]->layout);
         pool->members_.set_live(index, true);
     }
-    pool->start_running(pool->store_->was_unclean());
+    pool->start_running();
     // A drive that was away comes back by itself; one that was failed for its errors waits for `add`.
     for (Found* f : stale) {
         const auto& member = *pool->state().members()[f->examined.superblock.member_index.get()];
@@ -47,6 +47,8 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
         const auto back = co_await pool->readmit(*f);
         if (!back) log(LogLevel::warning, "pool {}: {}: {}", pool->name(), path, back.error().message);
     }
+    // Not before: what came back is rebuilt in place, not elsewhere.
+    pool->start_jobs();
     co_return pool;
 }
 
@@ -70,7 +72,7 @@ void Pool::open_members() {
     groups_->load();
 }
 
-void Pool::start_running(bool unclean) {
+void Pool::start_running() {
     raid::EngineOptions options;
     options.reactors = static_cast<unsigned>(environment_.reactors.size());
     options.members_max = kMembersMax;
@@ -80,12 +82,12 @@ void Pool::start_running(bool unclean) {
     start_placement();
 
     marks_dirty_ = state().pool().consistency == meta::Consistency::resync;
+    // A clean stop takes the marks away. Those that are left are from an unclean one, or their resync could not
+    // be finished before the stop.
     for (std::uint32_t g = 0; g < state().group_limit(); g++) {
         const GroupIndex group{g};
         if (state().row(group) == nullptr) continue;
-        if (unclean && groups_->flag(group, GroupTable::kMarked)) {
-            groups_->set_flag(group, GroupTable::kSuspect, true);
-        }
+        groups_->set_flag(group, GroupTable::kSuspect, groups_->flag(group, GroupTable::kMarked));
     }
     for (const meta::BadRange& bad : state().bad_ranges()) {
         groups_->set_flag(bad.group, GroupTable::kHasBad, true);
@@ -94,6 +96,9 @@ void Pool::start_running(bool unclean) {
         volumes_.emplace(id, std::make_unique<Volume>(
                                  *this, id, static_cast<unsigned>(environment_.reactors.size())));
     }
+}
+
+void Pool::start_jobs() {
     free_deleted_volumes();
     tasks_.spawn(rebuild_loop());
     tasks_.spawn(clean_loop());
@@ -120,20 +125,22 @@ Task<void> Pool::retire_rows() {
 }
 
 Task<void> Pool::stop_jobs() {
+    co_await admin_gate_.close();
     stopping_ = true;
     rebuild_wake_.set();
     mover_done_.wake_all();
-    for (auto& [scheme, open] : open_) open.made.wake_all();
     co_await tasks_.join();
-    // Requests that were submitted before are still ours.
-    for (auto& [id, volume] : volumes_) {
-        for (Reactor* reactor : environment_.reactors) {
-            Volume* v = volume.get();
-            auto drain = [v]() { return v->drain(); };
-            co_await call_on(*reactor, drain);
-        }
+    // Requests that were submitted before are still ours. Nothing takes volumes away any more.
+    for (auto& [id, volume] : volumes_) co_await drain_volume(*volume);
+    co_await tasks_.join();
+}
+
+Task<void> Pool::drain_volume(Volume& volume) {
+    Volume* v = &volume;
+    for (Reactor* reactor : environment_.reactors) {
+        auto drain = [v]() { return v->drain(); };
+        co_await call_on(*reactor, drain);
     }
-    co_await tasks_.join();
 }
 
 // Lets go of the drives, so that others may claim them.

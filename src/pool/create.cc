@@ -126,7 +126,8 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, Creat
                               pool->state().members()[i]->layout);
         pool->members_.set_live(index, true);
     }
-    pool->start_running(false);
+    pool->start_running();
+    pool->start_jobs();
     co_return pool;
 }
 

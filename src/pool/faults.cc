@@ -1,4 +1,6 @@
 // Losing members: who may be lost, how it becomes durable, what happens then.
+#include <algorithm>
+
 #include "base/log.h"
 #include "pool/pool.h"
 #include "reactor/cross.h"
@@ -52,7 +54,7 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
     }
     const auto& stored = state().members()[member.get()];
     if (why.code == Errc::device_gone) members_.slot(member).vanished = true;
-    if (stopping_ || !may_lose(member)) {
+    if (!may_lose(member)) {
         if (!members_.slot(member).kept_reported) {
             members_.slot(member).kept_reported = true;
             log(LogLevel::error, "pool {}: {} failed ({}), but without it data would be lost: it stays, "
@@ -63,7 +65,8 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
     }
     Event& event = *losing_.emplace(member, std::make_unique<Event>()).first->second;
     log(LogLevel::error, "pool {}: {} is {}: {} (errno {})", name(), describe(stored, member),
-        new_state == meta::MemberState::missing ? "missing" : "faulty", errc_name(why.code),
+        new_state == meta::MemberState::missing ? "missing" : "faulty",
+        why.code == Errc::aborted ? "by command" : errc_name(why.code),
         why.os_errno);
     store_->drop_member(member);
     meta::Record record;
@@ -84,12 +87,20 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
 // The loss is durable: nobody reads from the member any more, and rebuild begins.
 void Pool::member_is_lost(MemberIndex member) {
     auto device = members_.detach(member);
+    // Movers onto the member would go on writing to a device that is about to be closed.
+    for (auto& [group, running] : movers_) {
+        for (const raid::MoveTarget& target : running->mover.targets()) {
+            if (target.member == member) running->mover.fail();
+        }
+    }
     if (device != nullptr && !stopped_) tasks_.spawn(retire_device(std::move(device)));
+    damage_version_++;
     rebuild_wake_.set();
 }
 
 Task<void> Pool::retire_device(std::unique_ptr<dev::BlockDevice> device) {
     co_await engine_->quiescence().synchronize();
+    co_await store_->drained();
     co_await device->close();
 }
 
@@ -103,16 +114,18 @@ Task<void> Pool::read_failed(MemberIndex member, std::uint64_t offset, Error why
 Task<void> Pool::count_read_error(MemberIndex member, std::uint64_t offset, Error why, bool corrected) {
     MemberTable::Slot& slot = members_.slot(member);
     if (slot.owned == nullptr) co_return;
-    const bool again = slot.rewritten_offset == offset;
+    const bool again = std::find(slot.corrected_offset.begin(), slot.corrected_offset.end(), offset) !=
+                       slot.corrected_offset.end();
     bool too_many = false;
     if (corrected) {
         const TimeNs now = Reactor::current().now();
         const std::size_t ring = slot.corrected_at.size();
-        const TimeNs oldest = slot.corrected_at[slot.corrected_count % ring];
         slot.corrected_at[slot.corrected_count % ring] = now;
+        slot.corrected_offset[slot.corrected_count % ring] = offset;
         slot.corrected_count++;
-        too_many = slot.corrected_count > kCorrectedPerHour && now - oldest < kHour;
-        slot.rewritten_offset = offset;
+        // The ring holds one more than an hour may have: the oldest is the next one to be overwritten.
+        const TimeNs oldest = slot.corrected_at[slot.corrected_count % ring];
+        too_many = slot.corrected_count - slot.corrected_before > kCorrectedPerHour && now - oldest < kHour;
     }
     log(LogLevel::warning, "pool {}: {}: read error at byte {} ({}){}", name(),
         describe(state().members()[member.get()], member), offset, errc_name(why.code),

@@ -63,7 +63,8 @@ bool GroupTable::is_mapped(GroupIndex group, std::uint64_t data_offset) const {
     const auto at = used_places_.find(group);
     if (at == used_places_.end()) return false;
     const GroupRow* r = row(group);
-    return at->second.used[data_offset / cluster_bytes_[r->scheme().get()]];
+    const std::uint64_t place = data_offset / cluster_bytes_[r->scheme().get()];
+    return place < at->second.used.size() && at->second.used[place];
 }
 
 std::uint32_t GroupTable::places(SchemeId scheme) const {
@@ -73,16 +74,27 @@ std::uint32_t GroupTable::places(SchemeId scheme) const {
 }
 
 std::uint32_t GroupTable::free_places(GroupIndex group) const {
-    const Places& p = used_places_.at(group);
-    return static_cast<std::uint32_t>(p.used.size()) - p.used_count;
+    const auto at = used_places_.find(group);
+    if (at == used_places_.end()) return 0;
+    return static_cast<std::uint32_t>(at->second.used.size()) - at->second.used_count;
 }
 
 std::uint32_t GroupTable::mapped_places(GroupIndex group) const {
-    return used_places_.at(group).used_count;
+    const auto at = used_places_.find(group);
+    return at == used_places_.end() ? 0 : at->second.used_count;
 }
 
 void GroupTable::group_created(GroupIndex group) {
-    used_places_[group].used.assign(places(row(group)->scheme()), false);
+    const GroupRow& created = *row(group);
+    used_places_[group].used.assign(places(created.scheme()), false);
+    strips_in_use_ += created.strips().size();
+}
+
+void GroupTable::group_removed(GroupIndex group) {
+    XSAN_ASSERT(used_places_.at(group).used_count == 0);
+    used_places_.erase(group);
+    strips_in_use_ -= row(group)->strips().size();
+    flags_[group.get()].store(0, std::memory_order_release);
 }
 
 std::uint32_t GroupTable::take_place(GroupIndex group) {

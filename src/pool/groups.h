@@ -62,10 +62,12 @@ class GroupTable final : public raid::GroupMap {
     // Places (clusters) of a group. Control reactor.
     std::uint32_t cluster_bytes(SchemeId scheme) const { return cluster_bytes_[scheme.get()]; }
     std::uint32_t places(SchemeId scheme) const;
+    // None of a group that is just being removed.
     std::uint32_t free_places(GroupIndex group) const;
     std::uint32_t mapped_places(GroupIndex group) const;
     void group_created(GroupIndex group);
-    void group_removed(GroupIndex group) { used_places_.erase(group); }
+    void group_removed(GroupIndex group);  // its row is still there
+    std::uint64_t strips_in_use() const { return strips_in_use_; }  // of all groups
     // The lowest free place, taken; the group must have one.
     std::uint32_t take_place(GroupIndex group);
     void give_place_back(GroupIndex group, std::uint32_t place);
@@ -91,6 +93,7 @@ class GroupTable final : public raid::GroupMap {
         std::uint32_t used_count = 0;
     };
     std::map<GroupIndex, Places> used_places_;
+    std::uint64_t strips_in_use_ = 0;
 };
 
 // Bytes of data per cluster: a power of two of stripes, as near below 1 MiB as they come, at least one.

@@ -69,15 +69,30 @@ class MemberTable {
         std::atomic<dev::BlockDevice*> live{nullptr};
         std::atomic<std::uint64_t> data_offset{0};
         ExtentAllocator extents;
-        // Read errors: when the corrected ones happened (a ring of the last 21), and the last place.
+        // Read errors that were corrected: when and where (a ring of the last 21). What the member had
+        // before it left and came back is counted, but not held against it.
         std::array<TimeNs, 21> corrected_at{};
+        std::array<std::uint64_t, 21> corrected_offset = nowhere();
         std::uint64_t corrected_count = 0;
-        std::uint64_t rewritten_offset = UINT64_MAX;
+        std::uint64_t corrected_before = 0;
         meta::MemberCounters counters_at_start;      // as stored when the pool was opened
         raid::MemberTraffic traffic_reported;        // to the placement extension
         raid::MemberTraffic traffic_at_start;        // of a member that joined while the pool ran
         bool vanished = false;       // the drive is gone, also where its loss may not be recorded
         bool kept_reported = false;  // that it stays in spite of its errors was logged
+
+        static constexpr std::array<std::uint64_t, 21> nowhere() {
+            std::array<std::uint64_t, 21> offsets{};
+            offsets.fill(UINT64_MAX);
+            return offsets;
+        }
+        // The member comes back after it was away: its errors are forgiven.
+        void forgive() {
+            vanished = false;
+            kept_reported = false;
+            corrected_offset = nowhere();
+            corrected_before = corrected_count;
+        }
     };
 
     MemberTable() : slots_(kMembersMax) {}

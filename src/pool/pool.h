@@ -195,8 +195,10 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
 
     // assemble.cc
     void open_members();
-    void start_running(bool unclean);
+    void start_running();
+    void start_jobs();
     Task<void> stop_jobs();
+    Task<void> drain_volume(Volume& volume);  // the requests of all reactors
     Task<void> close_devices();
 
     // allocate.cc. In mapping_ an event stands for a cluster being mapped, null for one being unmapped.
@@ -205,6 +207,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
         std::optional<GroupIndex> previous;
         bool making = false;
         unsigned last_made = 0;  // groups that the last attempt made
+        Error last_error;        // why it made fewer than it wanted
         Event made;
     };
     OpenGroups& open_groups(SchemeId scheme);
@@ -213,8 +216,12 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<GroupIndex>> make_group(SchemeId scheme);
     Result<std::vector<StripRef>> choose_strips(SchemeId scheme);
     bool room_for_group(SchemeId scheme) const;
-    GroupIndex free_group_number() const;
-    void give_back(const std::vector<StripRef>& strips);
+    GroupIndex free_group_number();
+    bool wants_open_group(SchemeId scheme) const;
+    Task<void> remove_empty_groups(SchemeId scheme);
+    Task<Result<void>> remove_group(GroupIndex group);
+    // `kept`: members that still hold strips of the group.
+    void give_back(const std::vector<StripRef>& strips, const std::vector<MemberIndex>& kept);
     Task<Result<GroupIndex>> group_for_cluster(SchemeId scheme);
     Task<Result<void>> zero_extent(MemberIndex member, ExtentIndex extent);
     Task<Result<meta::MapEntry>> map_on_control(meta::VolumeId volume, ClusterIndex cluster);
@@ -303,9 +310,22 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     bool marks_dirty_ = true;
     bool retiring_rows_ = false;
     AsyncMutex admin_;                                 // one administrative change at a time
+    Gate admin_gate_;                                  // changes that run or wait; stop() closes it
+    struct AdminScope {                                // one change, once its gate was entered
+        explicit AdminScope(Gate& gate) : gate_(gate) {}
+        AdminScope(const AdminScope&) = delete;
+        AdminScope& operator=(const AdminScope&) = delete;
+        ~AdminScope() { gate_.leave(); }
+
+      private:
+        Gate& gate_;
+    };
+    Failure refuse_stopping() const;
     std::map<SchemeId, OpenGroups> open_;
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::unique_ptr<Event>> mapping_;
     std::set<GroupIndex> reserved_groups_;             // numbers of groups being created
+    std::uint32_t free_group_from_ = 0;                // every number below it is in use
+    bool removing_groups_ = false;
     std::map<GroupIndex, unsigned> unmapping_;         // clusters on their way out, by group
     Event unmapped_;
     std::map<MemberIndex, std::unique_ptr<Event>> losing_;
@@ -318,6 +338,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Event rebuild_wake_;
     Event mover_done_;
     std::map<GroupIndex, std::unique_ptr<RunningMover>> movers_;
+    std::uint64_t damage_version_ = 0;                 // grows when groups lose more
     std::uint64_t rebuild_done_bytes_ = 0;
     std::uint64_t rebuild_total_bytes_ = 0;
     TimeNs rebuild_began_ = 0;

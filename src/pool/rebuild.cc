@@ -29,7 +29,7 @@ std::vector<Pool::Damage> Pool::find_damage() {
     for (std::uint32_t g = 0; g < state().group_limit(); g++) {
         const GroupIndex group{g};
         const GroupRow* row = state().row(group);
-        if (row == nullptr || movers_.contains(group)) continue;
+        if (row == nullptr || movers_.contains(group) || reserved_groups_.contains(group)) continue;
         const ec::SlotMask lost = groups_->lost_slots(*row);
         if (lost == 0) continue;
         if (groups_->mapped_places(group) > 0 && !groups_->survives(*row, lost)) continue;
@@ -92,13 +92,17 @@ Task<void> Pool::rebuild_loop() {
         rebuild_total_bytes_ = rebuild_done_bytes_ + lost_bytes();
         std::uint64_t unplaced = 0;
         bool placed_any = false;
+        const std::uint64_t version = damage_version_;
         for (const Damage& one : damage) {
             while (movers_.size() >= kGroupsAtOnce && !stopping_) co_await mover_done_.wait();
             if (stopping_ || state().pool().rebuild_paused) break;
+            // Another member was lost: other groups are in the greatest danger now.
+            if (damage_version_ != version) break;
             const bool placed = co_await begin_move(one.group);
             placed_any |= placed;
             if (!placed) unplaced++;
         }
+        if (damage_version_ != version) continue;
         while (!movers_.empty()) co_await mover_done_.wait();
         if (!stopping_ && !state().pool().rebuild_paused) unplaced_groups_ = unplaced;
         // Nothing could be placed: wait until something is added, resumed or freed.
@@ -161,7 +165,7 @@ std::vector<raid::MoveTarget> Pool::choose_targets(const GroupRow& row) {
 // Starts a mover for the group; false when there is no place for any of its lost strips.
 Task<bool> Pool::begin_move(GroupIndex group) {
     const GroupRow* row = state().row(group);
-    if (row == nullptr || movers_.contains(group)) co_return true;
+    if (row == nullptr || movers_.contains(group) || reserved_groups_.contains(group)) co_return true;
     const ec::SlotMask lost = groups_->lost_slots(*row);
     if (lost == 0) co_return true;
     auto targets = choose_targets(*row);
@@ -183,6 +187,8 @@ Task<void> Pool::move_group(RunningMover& running) {
     const auto result = co_await run_mover(mover);
     if (result) {
         rebuild_done_bytes_ += running.bytes;
+        // While strips were lost, resync could not make all parity agree.
+        if (groups_->flag(group, GroupTable::kSuspect)) co_await resync_group(group);
     } else {
         // The extents were taken for nothing, except those that stale strips of the row still own.
         const GroupRow* row = state().row(group);
@@ -193,8 +199,12 @@ Task<void> Pool::move_group(RunningMover& running) {
                              in_row.extent() == target.extent;
             if (!own) unused.emplace_back(target.member, target.extent, StripState::ok);
         }
-        give_back(unused);
-        if (!stopping_) {
+        std::vector<MemberIndex> kept;
+        for (const StripRef& strip : row->strips()) {
+            if (strip.state() != StripState::none) kept.push_back(strip.member());
+        }
+        give_back(unused, kept);
+        if (!stopping_ && !state().pool().rebuild_paused) {
             log(LogLevel::warning, "pool {}: rebuild of group {} stopped: {}", name(), group.get(),
                 errc_name(result.error().code));
             co_await pause_for(kSecond);  // whatever it was, do not spin on it
@@ -244,6 +254,8 @@ Task<Result<void>> Pool::run_mover(raid::Mover& mover) {
         auto* arg = static_cast<Argument*>(a);
         return arg->pool->commit_move(*arg->mover);
     };
+    // While the targets are flushed their devices must stay.
+    Quiescence::Scope scope(engine_->quiescence());
     if (result) co_return co_await engine_->finish_mover(mover, commit_it, &argument);
     const auto given_up = co_await engine_->finish_mover(mover, nullptr, nullptr);
     static_cast<void>(given_up);
@@ -258,7 +270,9 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
     std::vector<StripRef> replaced;
     std::vector<meta::Record> records;
     for (const raid::MoveTarget& target : mover.targets()) {
-        if (members_.live(target.member) == nullptr) co_return Error{Errc::aborted};
+        if (members_.live(target.member) == nullptr || losing_.contains(target.member)) {
+            co_return Error{Errc::aborted};
+        }
         StripRef& strip = strips[target.slot];
         const bool in_place = strip.state() != StripState::none && strip.member() == target.member &&
                               strip.extent() == target.extent;
@@ -279,10 +293,14 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
     record.group = group;
     record.scheme_id = row.scheme();
     record.generation = row.generation() + 1;
+    std::vector<MemberIndex> kept;
+    for (const StripRef& strip : strips) {
+        if (strip.state() != StripState::none) kept.push_back(strip.member());
+    }
     record.strips = std::move(strips);
     records.push_back(std::move(record));
     const auto committed = co_await commit(std::move(records));
-    if (committed) give_back(replaced);
+    if (committed) give_back(replaced, kept);
     co_return committed;
 }
 
@@ -299,6 +317,8 @@ Task<void> Pool::throttle(std::uint64_t bytes) {
 }
 
 Task<Outcome<void>> Pool::set_rebuild(bool paused, std::optional<std::uint64_t> rate_max) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     meta::Record record;

@@ -136,6 +136,7 @@ Task<void> Pool::resync_group(GroupIndex group) {
     const ec::Scheme& scheme = groups_->codec(row->scheme()).scheme();
     const std::uint32_t stripes = raid::stripes_per_group(scheme, groups_->extent_bytes());
     bool all_good = true;
+    // A suspect group is not removed, so it stays the group that it is.
     for (std::uint32_t first = 0; first < stripes && !stopping_; first += kStripesAtOnce) {
         std::vector<Task<Result<void>>> tasks;
         for (std::uint32_t s = first; s < std::min(stripes, first + kStripesAtOnce); s++) {
@@ -146,11 +147,16 @@ Task<void> Pool::resync_group(GroupIndex group) {
         co_await when_all(std::span(tasks));
         for (auto& task : tasks) all_good &= task.take().has_value();
     }
-    // A group that could not be read wholly stays marked and suspect: the next start tries again.
-    if (all_good && !stopping_) groups_->set_flag(group, GroupTable::kSuspect, false);
+    // A group that could not be read wholly, or has lost strips, stays marked and suspect: once it is rebuilt,
+    // or at the next start, it is tried again.
+    row = state().row(group);
+    if (row == nullptr || (all_good && !stopping_ && groups_->lost_slots(*row) == 0)) {
+        groups_->set_flag(group, GroupTable::kSuspect, false);
+    }
 }
 
 Task<Outcome<void>> Pool::start_scrub() {
+    if (stopping_ || admin_gate_.is_closed()) co_return refuse_stopping();
     if (scrub_.ever && (scrub_.state == JobState::running || scrub_.state == JobState::paused)) {
         co_return Failure(Errc::busy, fmt::format("a scrub of pool '{}' is running already", name()));
     }
@@ -172,6 +178,7 @@ void Pool::pause_scrub(bool paused) {
 Task<void> Pool::scrub_all() {
     struct Place {
         GroupIndex group;
+        SchemeId scheme;
         StripeIndex stripe;
     };
     std::vector<Place> places;
@@ -183,7 +190,7 @@ Task<void> Pool::scrub_all() {
         const std::uint32_t stripes = raid::stripes_per_group(scheme, groups_->extent_bytes());
         for (std::uint32_t s = 0; s < stripes; s++) {
             if (groups_->is_mapped(group, s * scheme.stripe_data_bytes())) {
-                places.push_back({group, StripeIndex{s}});
+                places.push_back({group, row->scheme(), StripeIndex{s}});
             }
         }
     }
@@ -193,7 +200,13 @@ Task<void> Pool::scrub_all() {
         std::vector<Task<Result<raid::StripeCheck>>> tasks;
         const std::size_t end = std::min(places.size(), first + kStripesAtOnce);
         for (std::size_t i = first; i < end; i++) {
-            tasks.push_back(engine_->check_stripe(places[i].group, places[i].stripe));
+            const auto& [group, scheme, stripe] = places[i];
+            const GroupRow* row = state().row(group);
+            if (row == nullptr || row->scheme() != scheme) {
+                scrub_.stripes_checked++;  // the group is gone, and with it its stripes
+                continue;
+            }
+            tasks.push_back(engine_->check_stripe(group, stripe));
         }
         co_await when_all(std::span(tasks));
         for (auto& task : tasks) {
@@ -233,7 +246,10 @@ Task<void> Pool::persist_counters() {
         const MemberIndex index{static_cast<std::uint16_t>(i)};
         if (!all[i] || members_.live(index) == nullptr) continue;
         const meta::MemberCounters now = counters_of(index);
-        if (now.written_bytes == all[i]->counters.written_bytes) continue;
+        if (now.written_bytes == all[i]->counters.written_bytes &&
+            now.corrected_errors == all[i]->counters.corrected_errors) {
+            continue;
+        }
         meta::Record record;
         record.kind = meta::RecordKind::counters_set;
         record.member_index = index;

@@ -109,8 +109,8 @@ raid::GroupRange Volume::place(meta::MapEntry entry, const Span& span) const {
 Task<void> Volume::serve(dev::IoRequest& request) {
     bool waited = false;
     const auto result = co_await serve_checked(request, waited);
-    // Never answered inside submit().
-    if (!waited) co_await yield();
+    // Never answered inside submit(); an error may have been found without waiting for anything.
+    if (!waited || !result) co_await yield();
     request.complete(result.error());
 }
 
@@ -194,7 +194,12 @@ Task<Result<void>> Volume::read_span(meta::MapEntry entry, Span span, std::byte*
     if (pool_.groups().flag(range.group, GroupTable::kHasBad)) {
         XSAN_CO_TRY_VOID(pool_.check_bad(range));
     }
-    co_return co_await pool_.engine().read(range, out);
+    const auto result = co_await pool_.engine().read(range, out);
+    // What was read may be the zeros that took the place of data which was given up meanwhile.
+    if (result && pool_.groups().flag(range.group, GroupTable::kHasBad)) {
+        XSAN_CO_TRY_VOID(pool_.check_bad(range));
+    }
+    co_return result;
 }
 
 Task<Result<void>> Volume::write(std::uint64_t offset, std::uint64_t length, const std::byte* data,

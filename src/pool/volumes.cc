@@ -61,6 +61,8 @@ std::uint64_t Pool::provisioned_extents() const {
 }
 
 Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     if (find_volume(options.name) != nullptr) {
@@ -96,6 +98,7 @@ Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
     record.kind = meta::RecordKind::volume_set;
     std::uint32_t id = 0;
     for (const auto& [known, volume] : state().volumes()) id = std::max(id, known.get() + 1);
+    for (const auto& [known, volume] : volumes_) id = std::max(id, known.get() + 1);
     record.volume.id = meta::VolumeId{id};
     record.volume.uuid = Uuid::random(rng_);
     record.volume.name = options.name;
@@ -129,6 +132,8 @@ Task<Outcome<void>> Pool::change_volume(const std::string& volume_name, meta::Vo
 }
 
 Task<Outcome<void>> Pool::resize_volume(const std::string& volume_name, std::uint64_t size_bytes) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     Volume* volume = find_volume(volume_name);
@@ -149,6 +154,8 @@ Task<Outcome<void>> Pool::resize_volume(const std::string& volume_name, std::uin
 }
 
 Task<Outcome<void>> Pool::set_attachment(const std::string& volume_name, bool attached, int device_number) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     Volume* volume = find_volume(volume_name);
@@ -162,6 +169,8 @@ Task<Outcome<void>> Pool::set_attachment(const std::string& volume_name, bool at
 
 // One commit takes the volume away; its space comes back in the background, also after a restart.
 Task<Outcome<void>> Pool::delete_volume(const std::string& volume_name) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
     Volume* volume = find_volume(volume_name);
@@ -188,15 +197,19 @@ Task<void> Pool::free_volume(meta::VolumeId id) {
         clusters.clear();
     }
     if (stopping_) co_return;
+    const SchemeId scheme = state().volumes().at(id).info.scheme;
     meta::Record record;
     record.kind = meta::RecordKind::volume_remove;
     record.volume.id = id;
     std::vector<meta::Record> records;
     records.push_back(std::move(record));
-    co_await volumes_.at(id)->drain();
+    co_await drain_volume(*volumes_.at(id));
     co_await engine_->quiescence().synchronize();
+    // Out of the list before its record is gone: nobody may ask it for that.
+    const auto gone = volumes_.extract(id);
     const auto committed = co_await commit(std::move(records));
-    if (committed) volumes_.erase(id);
+    if (!committed) co_return;  // the next start tries again
+    co_await remove_empty_groups(scheme);
 }
 
 void Pool::free_deleted_volumes() {

@@ -52,6 +52,6 @@ Outcome<ListenSocket> listen_unix(const std::string& path, std::optional<gid_t> 
 // Connects; the socket is close-on-exec. Fails with not_found when nobody listens there, with
 // timed_out when who listens does not accept within timeout_ms (> 0), with permission when the
 // caller may not connect, with io_error otherwise.
-Outcome<Fd> connect_unix(const std::string& path, int timeout_ms = 10'000);
+Outcome<Fd> connect_unix(const std::string& path, int timeout_ms = 30'000);
 
 }  // namespace xsan::rpc

@@ -169,7 +169,7 @@ struct Phase {
 TEST_CASE(
     "reactors that hammer the same stripes lose no write, healthy, degraded and while rebuilding") {
 #if defined(__SANITIZE_THREAD__)
-    constexpr unsigned kRequests = 150;
+    constexpr unsigned kRequests = 500;
 #else
     constexpr unsigned kRequests = 1500;
 #endif

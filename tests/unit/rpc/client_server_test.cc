@@ -30,7 +30,7 @@ Task<Outcome<json>> answer_late(Caller, json) {
     co_await sleep_for(400 * kMillisecond);
     co_return json("late");
 }
-Task<Outcome<json>> answer_long(Caller, json) { co_return json(std::string(8 << 20, 'x')); }
+Task<Outcome<json>> answer_long(Caller, json) { co_return json(std::string(2 << 20, 'x')); }
 
 void fill(Dispatcher& dispatcher) {
     dispatcher.handle("ping", answer);
@@ -93,7 +93,7 @@ TEST_CASE("an answer larger than any socket buffer arrives whole", "[rpc][server
     Client client = connect(running);
     auto result = client.call("version", json::object(), kTimeoutMs);
     REQUIRE(result);
-    CHECK(result->get_ref<const std::string&>().size() == 8u << 20);
+    CHECK(result->get_ref<const std::string&>().size() == 2u << 20);
 }
 
 TEST_CASE("hostile lines get one error each and the connection goes on", "[rpc][server]") {
@@ -207,11 +207,11 @@ TEST_CASE("stop waits for the handlers that run, and drops idle and waiting clie
 
 TEST_CASE("clients that vanish in the middle of anything leave the server well", "[rpc][server]") {
     RunningServer running(admin_here(), fill);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 100; i++) {
         auto socket = connect_unix(running.path());
         REQUIRE(socket);
-        const std::string text = i % 3 == 0   ? request_line(1, "version", json::object())
-                                 : i % 3 == 1 ? std::string("{\"jsonrpc\":")
+        const std::string text = i % 10 == 0  ? request_line(1, "version", json::object())
+                                 : i % 10 <= 5 ? std::string("{\"jsonrpc\":")
                                               : std::string();
         (void)::send(socket->get(), text.data(), text.size(), MSG_NOSIGNAL);
     }
