@@ -21,15 +21,23 @@ count() {
     fi
 }
 
-# Each unit test executable of a build folder; its output only when it fails.
+# Each unit test executable of a build folder, two at a time; the output of one only when it fails.
 run_units() {
-    local folder=$1 test log
-    for test in "$folder"/tests/unit/*/unit_*; do
-        [ -x "$test" ] && [ -f "$test" ] || continue
-        log=$test.log
-        count "$(basename "$folder")/$(basename "$test")" \
-            bash -c '"$1" >"$2" 2>&1 || { tail -n 60 "$2"; exit 1; }' _ "$test" "$log"
-    done
+    local folder=$1 line
+    while read -r line; do
+        echo "$line"
+        case $line in
+            PASS*) passed=$((passed + 1)) ;;
+            FAIL*) failed=$((failed + 1)) ;;
+        esac
+    done < <(find "$folder"/tests/unit -type f -name 'unit_*' -perm -u+x | sort |
+        XSAN_KIND=$(basename "$folder") xargs -P 2 -I{} bash -c '
+            began=$SECONDS
+            if "$1" >"$1.log" 2>&1; then
+                echo "PASS $XSAN_KIND/$(basename "$1") ($((SECONDS - began)) s)"
+            else
+                printf "FAIL %s (%d s)\n%s\n" "$XSAN_KIND/$(basename "$1")" $((SECONDS - began)) "$(tail -n 60 "$1.log")"
+            fi' _ {})
 }
 
 scripts/install-deps.sh || exit 1

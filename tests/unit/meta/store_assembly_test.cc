@@ -80,6 +80,27 @@ TEST_CASE("one or two damaged superblock copies are repaired, three refuse the d
     }
 }
 
+TEST_CASE("a cut while damaged superblock copies are repaired costs no member") {
+    // The two good copies must not be touched before the other two are good as well.
+    for (const unsigned mask : {0b0011u, 0b0101u, 0b1010u, 0b1000u, 0b0001u}) {
+        for (std::uint64_t n = 0; n < 40; n++) {
+            CAPTURE(mask, n);
+            StoreFixture f(2, n + 1);
+            REQUIRE(f.create());
+            fill(f, 2);
+            restart(f);
+            damage_copies(f.images[0], mask);
+            f.power_up();
+            f.power->cut_after(n);
+            (void)f.assemble();
+            f.crash();
+            f.power_up();
+            REQUIRE(f.examine(0));
+            REQUIRE(f.assemble());
+        }
+    }
+}
+
 TEST_CASE("a clone of a member is refused") {
     StoreFixture f(2);
     REQUIRE(f.create());

@@ -105,7 +105,7 @@ struct Work {
     WorkOptions options;
     unsigned running = 0;
     std::uint64_t errors = 0;
-    std::string wrong;  // the first thing that was
+    std::string wrong{};  // the first thing that was
     bool quit = false;
 
     static std::vector<std::byte> content(std::uint64_t count, std::uint64_t word) {
@@ -129,7 +129,7 @@ struct Work {
             const std::uint64_t most = rng.next() % 4 == 0 ? options.blocks_max : 8;
             std::uint64_t count = 1 + rng.next() % std::min(most, model.size());
             std::uint64_t first = rng.next() % (model.size() - count + 1);
-            const unsigned kind = rng.next() % 100;
+            const auto kind = static_cast<unsigned>(rng.next() % 100);
             if (kind < 10) {
                 co_await flush();
                 continue;

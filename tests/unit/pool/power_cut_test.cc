@@ -91,6 +91,28 @@ void run_cuts(const char* scheme, unsigned members, std::uint32_t strip, std::ui
 
 }  // namespace
 
+TEST_CASE("without marks torn parity stays: these cuts would show what the policy prevents") {
+    RigOptions options;
+    options.consistency = meta::Consistency::none;
+    Rig rig(options);
+    rig.create();
+    pool::Volume& volume = rig.create_volume("data", 3 * kMiB);
+    Model model(3 * kMiB);
+    Work work{model, volume, volume.cluster_bytes(), {.operations = 1'000'000}};
+    start_workers(rig, work, 6, 1);
+    std::uint64_t mismatches = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        for (unsigned s = 0; s < 400; s++) rig.world.step();
+        AfterCut after(rig, i);
+        after.rig.require(after.rig.assemble());
+        mismatches += after.rig.scrub().mismatches;
+    }
+    CHECK(mismatches > 0);
+    work.quit = true;
+    finish_workers(rig, work);
+    rig.stop();
+}
+
 TEST_CASE("a power cut at any step keeps what a flush covered and leaves no torn parity") {
     SECTION("4+2, small strips") { run_cuts("4+2", 6, 4096, 1, 60); }
     SECTION("4+2") { run_cuts("4+2", 6, 64 * 1024, 2, 60); }

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC1091,SC2046
+# Drives are away while others write, and what they held is overwritten with noise meanwhile. Added again, they are
+# rebuilt, and nothing is read from them before. Drives: 6 of 256M.
+set -euo pipefail
+source "$XSAN_REPO/tests/vm/pool/lib.sh"
+
+start_xsand
+xsanctl create tank --scheme 4+2 --size 128M $(dev 0 1 2) $(ng 3 4 5) >/dev/null
+device=$(shown tank '.volumes[0].device')
+dd if=/dev/urandom of="$device" bs=1M count=96 oflag=direct status=none
+size=$(shown tank '.members[1].size_bytes') data_offset=$(shown tank '.members[1].data_offset_bytes')
+reads() { xsan-vm stats "xsan$1" | jq .rd_operations; }
+
+say "a block device and one that is passed through are pulled; others write on"
+xsanctl rebuild tank pause >/dev/null
+pull 1
+pull 4
+missing() { [ "$(shown tank '[.members[] | select(.state == "missing")] | length')" = 2 ]; }
+# A drive is missed when it is asked.
+dd if=/dev/urandom of="$device" bs=1M count=48 seek=24 oflag=direct status=none
+wait_until 30 missing
+before=$(digest "$device")
+
+say "noise over their extents"
+for drive in 1 4; do
+    # Up to the last two copies of the superblock.
+    xsan-vm noise xsan$drive "$data_offset" $((size - data_offset - (1 << 20))) --seed $drive
+    insert $drive
+done
+took
+
+say "added again they are stale: served without them, then rebuilt"
+xsanctl add tank "$(dev 1)" "$(ng 4)" >/dev/null
+stale_reads=("$(reads 1)" "$(reads 4)")
+[ "$(digest "$device")" = "$before" ] || fail "other data is read with stale members"
+is_state tank degraded || fail "tank is $(shown tank .state), not degraded"
+fio_verify "$device" --offset=96m --size=32m --io_size=32m
+before=$(digest "$device")
+xsanctl rebuild tank resume >/dev/null
+rebuilt tank
+[ "$(reads 1) $(reads 4)" = "${stale_reads[*]}" ] || fail "stale members were read: ${stale_reads[*]} reads, then $(reads 1) $(reads 4)"
+members_are tank in_sync 6
+took
+
+say "what was rebuilt on them is right"
+scrubbed tank
+xsanctl rebuild tank pause >/dev/null
+xsanctl fail tank "$(dev 0)" >/dev/null
+xsanctl fail tank "$(ng 5)" >/dev/null
+[ "$(digest "$device")" = "$before" ] || fail "other data is read from the members that were stale"
+[ "$(reads 1)" -gt "${stale_reads[0]}" ] || fail "the counters do not count"
+xsanctl destroy tank --yes >/dev/null
+stop_xsand
+kernel_is_content
+took
