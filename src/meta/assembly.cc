@@ -1,3 +1,5 @@
+// Sorting out what was found: pools, clones, forks, who is current, who votes.
+// What assembly.h promises is tested by table and by power cuts in tests/unit/meta.
 #include "meta/assembly.h"
 
 #include <fmt/format.h>

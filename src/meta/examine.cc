@@ -1,3 +1,4 @@
+// Reading one device: superblock quorum, log scan, and the state that checkpoint and log give.
 #include "meta/examine.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The formulas of docs/on-disk-format.md, "Layout of a member".
 #include "meta/layout.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Reads and writes of one member, in pieces that its device takes at once.
 #include "meta/member_io.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Packing items into checkpoint pages, padding and signing each.
 #include "meta/page_writer.h"
 
 #include <cstring>

@@ -108,6 +108,11 @@ class Store {
 
     // The store found that a member cannot be written; it is recorded already.
     std::function<void(MemberIndex, Error)> on_member_lost;
+    // Whether the pool would survive that all of these are recorded as lost; without it, always. What it does
+    // not survive is not recorded: the drives may come back with everything. The store is broken then.
+    std::function<bool(std::span<const MemberIndex>)> may_lose;
+    // Nothing can be committed any more until the pool is assembled anew.
+    bool is_broken() const { return is_broken_; }
 
     // Writes a checkpoint now, beside running commits. They do so by themselves when the log is
     // half full.
@@ -166,6 +171,7 @@ class Store {
     const Member* member_after(const Overlay& overlay, MemberIndex index) const;
     std::vector<Record> loss_records(const Overlay& overlay) const;
     bool has_unrecorded_loss() const;
+    bool accept_loss(MemberIndex index, Error error);
     void note_loss(MemberIndex index, Error error);
     void report_losses();
     std::uint64_t log_used() const { return head_.total_bytes - log_start_bytes_; }

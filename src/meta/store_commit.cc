@@ -175,10 +175,36 @@ bool Store::has_unrecorded_loss() const {
     return !loss_records({}).empty();
 }
 
+// A member in sync could not be written. Takes it out, so that the next entry records its loss, where the pool
+// survives that; else no entry is possible any more.
+bool Store::accept_loss(MemberIndex index, Error error) {
+    std::vector<MemberIndex> lost{index};
+    for (const auto& record : loss_records({}))
+        lost.push_back(record.member_index);
+    if (may_lose && !may_lose(lost)) {
+        if (!is_broken_) {
+            log(LogLevel::error,
+                "metadata of pool '{}' cannot be written to member {} ({}), and without it data would be lost: "
+                "nothing that changes metadata is possible until its drives are back and the pool was stopped "
+                "and assembled",
+                state_.pool().name, index.get(), errc_name(error.code));
+        }
+        is_broken_ = true;
+        return false;
+    }
+    slots_.erase(index);
+    losses_[index] = error;
+    return true;
+}
+
 void Store::note_loss(MemberIndex index, Error error) {
-    if (slots_.erase(index) == 0) return;
+    if (!slots_.contains(index)) return;
     const Member* member = state_.find_member(index);
-    if (member != nullptr && member->state == MemberState::in_sync) losses_[index] = error;
+    if (member != nullptr && member->state == MemberState::in_sync) {
+        accept_loss(index, error);
+    } else {
+        slots_.erase(index);
+    }
 }
 
 void Store::report_losses() {
@@ -279,8 +305,11 @@ Task<bool> Store::write_entry(const Batch& batch, const Overlay& overlay) {
         }
         lost = lost || is_in_sync;
         if (is_dropped) continue;
-        slots_.erase(targets[i]);
-        if (is_in_sync) losses_[targets[i]] = results[i].error();
+        if (is_in_sync) {
+            accept_loss(targets[i], results[i].error());
+        } else {
+            slots_.erase(targets[i]);
+        }
     }
     if (durable == 0) is_broken_ = true;
     co_return lost;

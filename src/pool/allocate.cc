@@ -155,7 +155,7 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
     // The zeros must be durable before anything says that this extent belongs to a group.
     if (zeroed && device->limits().volatile_cache) zeroed = co_await device->flush();
     if (!zeroed) {
-        const auto recorded = co_await lose_member(member, meta::MemberState::faulty, zeroed.error());
+        const auto recorded = co_await member_failed(member, zeroed.error());
         static_cast<void>(recorded);
     }
     co_return zeroed;

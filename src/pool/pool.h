@@ -243,7 +243,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
 
     // faults.cc
     Task<Result<void>> lose_member(MemberIndex member, meta::MemberState state, Error why);
-    bool may_lose(MemberIndex member) const;
+    bool may_lose(std::span<const MemberIndex> members) const;
     void member_is_lost(MemberIndex member);
     Task<void> retire_device(std::unique_ptr<dev::BlockDevice> device);
     meta::MemberCounters counters_of(MemberIndex member) const;

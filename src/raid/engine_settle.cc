@@ -72,9 +72,13 @@ Task<void> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow
         }
         if (failed == 0 || op.scheme().kind != ec::CodeKind::parity) continue;
         StripeOp found(context(), row, movers_.find(group), group, stripe, segment.rows);
+        // A member that the pool has lost for another reason meanwhile is as one whose loss was recorded.
+        failed &= found.view().present;
+        if (failed == 0) continue;
         const bool restored = co_await put_back(op, found, write, segment, failed);
         if (restored) continue;
-        const ec::StripMask hidden = op.view().lost() & op.scheme().data_mask();
+        const ec::StripMask lost = op.view().lost() | found.view().lost();
+        const ec::StripMask hidden = lost & op.scheme().data_mask();
         if (hidden == 0) co_await fit_to_failed(found, group, stripe, write, segment, failed);
         for (ec::StripMask left = hidden; left != 0; left &= left - 1) {
             const auto s = static_cast<unsigned>(std::countr_zero(left));

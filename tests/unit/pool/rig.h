@@ -136,10 +136,11 @@ class Rig {
         return *found;
     }
 
-    // From these drives, in this order.
+    // From these drives, in this order; those that are pulled are not found.
     Outcome<void> assemble(const std::vector<unsigned>& from, bool accept_missing = false) {
         std::vector<pool::Pool::Found> found;
         for (const unsigned i : from) {
+            if (drives[i]->is_gone()) continue;
             pool::Pool::Found f;
             f.device = std::make_unique<Plug>(*drives[i]);
             auto examined = world.run(meta::examine(*f.device));
