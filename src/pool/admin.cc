@@ -68,7 +68,7 @@ Task<Outcome<void>> Pool::fail(MemberIndex member) {
     if (stored.state != meta::MemberState::in_sync) {
         co_return Failure(Errc::invalid_argument, fmt::format("{} is faulty already", stored.path));
     }
-    if (!may_lose(member)) {
+    if (!may_lose({&member, 1})) {
         co_return Failure(Errc::too_many_failures,
                           fmt::format("failing {} would lose data: groups on it have no redundancy left; wait for "
                                       "the rebuild, or add a drive first",
@@ -180,7 +180,7 @@ PoolHealth Pool::health() const {
         if (members_.live(index) == nullptr) lost = true;
         if (members_.live(index) != nullptr && members_.slot(index).vanished) vanished = true;
     }
-    if (damage.failed_groups > 0 || vanished) return PoolHealth::failed;
+    if (damage.failed_groups > 0 || vanished || store_->is_broken()) return PoolHealth::failed;
     if (damage.pending_groups + damage.unplaced_groups > 0) return PoolHealth::degraded;
     return lost && store_needs_members() ? PoolHealth::degraded : PoolHealth::online;
 }

@@ -130,6 +130,11 @@ Result<std::vector<StripRef>> Pool::choose_strips(SchemeId scheme) {
             }
         }
     }
+    // In the order of members the neighbours of one would be the same in all groups, and its rebuild, which
+    // leaves out one strip of each stripe, would spare some members and lean on others.
+    if (s.layout == ec::Layout::rotating) {
+        for (std::size_t i = chosen->size(); i > 1; i--) std::swap((*chosen)[i - 1], (*chosen)[rng_.below(i)]);
+    }
     std::vector<StripRef> strips;
     for (const auto& member : *chosen) {
         if (!member) {

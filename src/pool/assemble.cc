@@ -59,6 +59,7 @@ void Pool::open_members() {
             name(), member.get(), errc_name(why.code));
         member_is_lost(member);
     };
+    store_->may_lose = [this](std::span<const MemberIndex> members) { return may_lose(members); };
     groups_ = std::make_unique<GroupTable>(store_->state(), members_);
     const auto& all = state().members();
     for (std::size_t i = 0; i < all.size(); i++) {

@@ -19,21 +19,23 @@ std::string describe(const std::optional<meta::Member>& member, MemberIndex inde
 
 }  // namespace
 
-// A member may be lost when every group that holds data stays decodable without it. Members whose loss is
+// Members may be lost when every group that holds data stays decodable without them. Members whose loss is
 // being recorded right now count as lost already.
-bool Pool::may_lose(MemberIndex member) const {
+bool Pool::may_lose(std::span<const MemberIndex> members) const {
     for (std::uint32_t g = 0; g < state().group_limit(); g++) {
         const GroupIndex group{g};
         const GroupRow* row = state().row(group);
         if (row == nullptr || groups_->mapped_places(group) == 0) continue;
-        ec::SlotMask lost = groups_->lost_slots(*row, member);
+        const ec::SlotMask lost_now = groups_->lost_slots(*row);
+        ec::SlotMask lost = lost_now;
         const auto strips = row->strips();
         for (std::size_t i = 0; i < strips.size(); i++) {
-            if (strips[i].state() != StripState::none && losing_.contains(strips[i].member())) {
+            const bool goes = std::find(members.begin(), members.end(), strips[i].member()) != members.end();
+            if (strips[i].state() != StripState::none && (goes || losing_.contains(strips[i].member()))) {
                 lost |= ec::SlotMask{1} << i;
             }
         }
-        if (lost != groups_->lost_slots(*row) && !groups_->survives(*row, lost)) return false;
+        if (lost != lost_now && !groups_->survives(*row, lost)) return false;
     }
     return true;
 }
@@ -54,7 +56,7 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
     }
     const auto& stored = state().members()[member.get()];
     if (why.code == Errc::device_gone) members_.slot(member).vanished = true;
-    if (!may_lose(member)) {
+    if (!may_lose({&member, 1})) {
         if (!members_.slot(member).kept_reported) {
             members_.slot(member).kept_reported = true;
             log(LogLevel::error, "pool {}: {} failed ({}), but without it data would be lost: it stays, "

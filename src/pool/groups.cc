@@ -123,17 +123,6 @@ ec::SlotMask GroupTable::lost_slots(const GroupRow& r) const {
     return lost;
 }
 
-ec::SlotMask GroupTable::lost_slots(const GroupRow& r, MemberIndex without) const {
-    ec::SlotMask lost = lost_slots(r);
-    const auto strips = r.strips();
-    for (std::size_t i = 0; i < strips.size(); i++) {
-        if (strips[i].state() != StripState::none && strips[i].member() == without) {
-            lost |= ec::SlotMask{1} << i;
-        }
-    }
-    return lost;
-}
-
 bool GroupTable::survives(const GroupRow& r, ec::SlotMask lost) const {
     const ec::Codec& c = codec(r.scheme());
     const unsigned period = ec::layout_period(c.scheme());

@@ -74,8 +74,6 @@ class GroupTable final : public raid::GroupMap {
 
     // Strips of a group that are lost now: not ok in the table, or on a member that is not live.
     ec::SlotMask lost_slots(const GroupRow& row) const;
-    // The same if `without` were lost too.
-    ec::SlotMask lost_slots(const GroupRow& row, MemberIndex without) const;
     // Can every stripe of the row be decoded with these slots lost?
     bool survives(const GroupRow& row, ec::SlotMask lost) const;
 

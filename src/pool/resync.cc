@@ -70,6 +70,12 @@ Task<void> Pool::clean_loop() {
         if (stopping_) break;
         const auto cleaned = co_await clean_groups(CleanWhich::idle);
         static_cast<void>(cleaned);  // a failed commit leaves marks, which is safe
+        // Those that could not be removed when they became empty, because they were in use some other way.
+        for (std::size_t i = 0; i < state().schemes().size() && !stopping_; i++) {
+            if (state().schemes()[i]) {
+                co_await remove_empty_groups(SchemeId{static_cast<std::uint16_t>(i)});
+            }
+        }
         report_io();
         co_await persist_counters();
     }

@@ -102,6 +102,7 @@ Task<bool> Engine::put_back(StripeOp& op, StripeOp& found, const StripeWrite& wr
     if (written) co_return true;
     for (const RowMask& failure : op.write_failures())
         failed |= failure.strips;
+    failed &= found.view().present;
     std::array<Error, ec::kStripsMax> errors;
     const ec::StripMask good = co_await found.read_slice(segment.rows, failed, errors);
     co_return good == failed&& agreeing(op, found, segment.rows, failed) == failed;
