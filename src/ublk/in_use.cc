@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "ublk/devices.h"
 
 namespace xsan::ublk {
@@ -165,10 +166,11 @@ Outcome<ExclusiveClaim> claim_unused(unsigned number) {
         const auto found = find_use(disk);
         if (fd >= 0 && !found.has_value()) {
             ExclusiveClaim claim(fd);
+            // A volume that has lost too many drives must be possible to stop: they may come back. What the
+            // kernel could not write back it has given up by now.
             if (::fsync(fd) != 0) {
-                return Failure(Errc::io_error,
-                               fmt::format("cannot write the cached data of {} back: {}", path,
-                                           std::strerror(errno)));
+                log(LogLevel::error, "what was cached of {} could not be written back: {}", path,
+                    std::strerror(errno));
             }
             return claim;
         }

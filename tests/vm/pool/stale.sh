@@ -9,7 +9,8 @@ start_xsand
 xsanctl create tank --scheme 4+2 --size 128M $(dev 0 1 2) $(ng 3 4 5) >/dev/null
 device=$(shown tank '.volumes[0].device')
 dd if=/dev/urandom of="$device" bs=1M count=96 oflag=direct status=none
-size=$(shown tank '.members[1].size_bytes') data_offset=$(shown tank '.members[1].data_offset_bytes')
+# Extents are taken from the lowest on.
+used=$(shown tank '.members[1].used_bytes') data_offset=$(shown tank '.members[1].data_offset_bytes')
 reads() { xsan-vm stats "xsan$1" | jq .rd_operations; }
 
 say "a block device and one that is passed through are pulled; others write on"
@@ -24,8 +25,7 @@ before=$(digest "$device")
 
 say "noise over their extents"
 for drive in 1 4; do
-    # Up to the last two copies of the superblock.
-    xsan-vm noise xsan$drive "$data_offset" $((size - data_offset - (1 << 20))) --seed $drive
+    xsan-vm noise xsan$drive "$data_offset" "$used" --seed $drive
     insert $drive
 done
 took
