@@ -3,7 +3,7 @@
 
 - #include arrows point down: a layer includes itself and the layers that its CMakeLists.txt names in DEPS.
 - Every source of a layer is listed in its CMakeLists.txt.
-- Files open with a comment that says what they are; lines have at most 110 columns; files end before 600 lines.
+- Files open with a comment that says what they are; lines have at most 120 columns; files end before 600 lines.
 - Below tools/ there is no wall clock, no entropy, no environment; threads and mutexes live in src/reactor.
 - Relative links in Markdown files lead somewhere.
 Prints one line per finding; the status says whether there were any.
@@ -15,14 +15,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 LINES_MAX = 600
-COLUMNS_MAX = 110
+COLUMNS_MAX = 120  # the aim is 100 (.clang-format)
 # What must not be used in src, with what to use instead; exceptions are folders.
 BANNED = [
     (r"\bstd::(mutex|condition_variable|thread|jthread)\b", "a primitive of src/reactor", {"reactor"}),
     (r"\bstd::random_device\b", "the Rng that the main program seeds", set()),
     (r"\b(std::getenv|::getenv|secure_getenv)\b", "a value from the main program", set()),
     (r"\bsystem_clock\b", "Reactor::now()", set()),
-    (r"\bstd::this_thread::sleep", "co_await sleep_for()", {"ublk"}),  # blocking calls of its own
+    (r"\bstd::this_thread::sleep", "co_await sleep_for()", {"ublk", "daemon"}),  # on helper threads
     (r"\bFIXME\b", "an issue", set()),
 ]
 

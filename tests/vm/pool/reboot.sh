@@ -23,7 +23,7 @@ fill() {
     fio --name=load --filename="$device" --ioengine=io_uring --direct=1 --iodepth=8 --rw=randwrite --bsrange=4k-256k \
         --blockalign=4k --size=64m --time_based --runtime=60 >/run/fio 2>&1 &
     sleep 3
-    [ "$(jobs -r | wc -l)" = 1 ] || fail "fio: $(cat /run/fio)"
+    kill -0 $! || fail "fio: $(cat /run/fio)"
 }
 
 missing() {

@@ -44,7 +44,7 @@ while read -r scheme members losses; do
     # XFS wants 300 MiB.
     if [ $((turn % 3)) != 0 ] && [ "$(blockdev --getsize64 "$device")" -gt 320000000 ]; then fs=xfs; else fs=ext4; fi
     say "$scheme on $members members ($kind), $fs"
-    if [ $fs = xfs ]; then mkfs.xfs -q "$device"; else mkfs.ext4 -q "$device"; fi
+    if [ $fs = xfs ]; then mkfs.xfs -q "$device" 2>/dev/null; else mkfs.ext4 -q "$device"; fi
     mount "$device" /mnt/a
     dd if=/run/kept of=/mnt/a/kept bs=1M conv=fsync status=none
     data_is_right healthy
