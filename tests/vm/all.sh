@@ -18,6 +18,8 @@ demo            | --drives 8 --size 512M --timeout 900       | ../../scripts/dem
 lost_third      | --drives 6 --size 256M --timeout 900       | pool/lost_third.sh
 declustered     | --drives 10 --size 256M --timeout 900      | pool/declustered.sh
 stale           | --drives 6 --size 256M --timeout 900       | pool/stale.sh
+healed          | --drives 8 --size 256M --timeout 900      | pool/healed.sh
+refusals        | --drives 6 --size 256M --timeout 900      | pool/refusals.sh
 mixed           | --drives 5 --size 256M --timeout 900       | pool/mixed.sh
 reboot          | host                                       | pool/reboot_host.sh
 systemd         | --drives 6 --size 128M --init systemd --timeout 900 | systemd/units.sh

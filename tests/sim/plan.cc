@@ -1,0 +1,128 @@
+// Drawing plans from a seed.
+#include "sim/plan.h"
+
+#include <array>
+#include <span>
+
+#include "sim/choice_stream.h"
+
+namespace xsan::simtest {
+namespace {
+
+using sim::ChoiceLabel;
+using sim::ChoiceStream;
+using sim::Subsystem;
+
+constexpr ChoiceLabel kConfig{Subsystem::workload, 0};
+constexpr ChoiceLabel kOps{Subsystem::workload, 1};
+constexpr ChoiceLabel kCuts{Subsystem::workload, 2};
+
+struct Weight {
+    OpKind kind;
+    unsigned weight;
+};
+
+// What users and administrators do.
+constexpr Weight kUse[] = {
+    {OpKind::write, 520},        {OpKind::write_zeroes, 40}, {OpKind::discard, 20},
+    {OpKind::read, 60},          {OpKind::flush, 110},       {OpKind::drain, 50},
+    {OpKind::pause, 14},         {OpKind::create_volume, 6}, {OpKind::resize_volume, 6},
+    {OpKind::delete_volume, 4},  {OpKind::fail_member, 8},   {OpKind::pull_member, 10},
+    {OpKind::return_member, 16}, {OpKind::add_spare, 2},     {OpKind::rebuild_wait, 14},
+    {OpKind::scrub, 5},          {OpKind::restart, 6},       {OpKind::power_cut, 8},
+};
+// What drives do. A run has faults of a few kinds only, so that they do not hide each other.
+constexpr Weight kFaults[] = {
+    {OpKind::read_error, 25}, {OpKind::latent_error, 25}, {OpKind::write_error, 20},
+    {OpKind::flush_error, 20}, {OpKind::slow, 25},        {OpKind::rot, 20},
+    {OpKind::lost_meta, 15},  {OpKind::clone, 10},
+};
+
+OpKind pick(ChoiceStream& choices, std::span<const Weight> weights) {
+    unsigned total = 0;
+    for (const Weight& w : weights)
+        total += w.weight;
+    std::uint32_t value = choices.below(total, kOps);
+    for (const Weight& w : weights) {
+        if (value < w.weight) return w.kind;
+        value -= w.weight;
+    }
+    return weights[0].kind;
+}
+
+Config draw_config(ChoiceStream& choices, const PlanOptions& options) {
+    const auto one_of = [&](auto... values) {
+        const std::array all{values...};
+        return all[choices.below(static_cast<std::uint32_t>(all.size()), kConfig)];
+    };
+    Config c;
+    const auto index = choices.below(static_cast<std::uint32_t>(shapes().size()), kConfig);
+    Shape shape = shapes()[index];
+    for (const Shape& s : shapes()) {
+        if (s.scheme == options.shape) shape = s;
+    }
+    c.scheme = shape.scheme;
+    c.members = shape.members;
+    c.spares = shape.spares;
+    c.strip_bytes = one_of(4096u, 4096u, 16384u);
+    // Drives with 4 KiB and 512-byte blocks; in the latter a 4 KiB block may be torn.
+    const bool small = choices.below(3, kConfig) == 2;
+    c.device_block_bytes = small ? 512 : 4096;
+    c.atomic_bytes = small ? one_of(512u, 1024u, 4096u) : 4096u;
+    c.volume_block_bytes = small ? one_of(512u, 4096u) : 4096u;
+    c.volatile_cache = one_of(true, true, true, false);
+    c.discard_zeroes = one_of(true, true, false);
+    c.reorder = one_of(true, true, false);
+    c.reactors = one_of(1u, 2u);
+    c.depth = one_of(1u, 2u, 4u, 8u);
+    c.spread = one_of(TimeNs{0}, 20 * kMicrosecond, 200 * kMicrosecond);
+    c.policy = options.policy;
+    c.mode = options.mode;
+    c.degraded_cuts = options.degraded_cuts;
+    return c;
+}
+
+}  // namespace
+
+const std::vector<Shape>& shapes() {
+    static const std::vector<Shape> all{
+        {"4+0", 4, 0}, {"1+1", 2, 0}, {"raid10", 4, 0}, {"4+1", 5, 0}, {"4+2", 6, 0},
+        {"8+3", 11, 0}, {"2+1", 5, 0}, {"4+2", 8, 1},  {"1+2", 3, 0}, {"raid4", 3, 1},
+    };
+    return all;
+}
+
+Plan generate(std::uint64_t seed, const PlanOptions& options) {
+    ChoiceStream choices(seed);
+    Plan plan;
+    plan.seed = seed;
+    plan.config = draw_config(choices, options);
+    const bool faults = choices.below(3, kConfig) > 0;
+    const bool members_come_and_go = choices.below(3, kConfig) > 0;
+    std::vector<Weight> weights(std::begin(kUse), std::end(kUse));
+    std::erase_if(weights, [&](const Weight& w) {
+        return !members_come_and_go && w.kind >= OpKind::fail_member && w.kind <= OpKind::scrub;
+    });
+    if (faults) {
+        for (const Weight& w : kFaults) {
+            if (choices.flip(kConfig)) weights.push_back(w);
+        }
+    }
+    const unsigned count = 40 + choices.below(80, kConfig);
+    for (unsigned i = 0; i < count; i++) {
+        Op op;
+        op.id = i;
+        op.kind = pick(choices, weights);
+        op.a = choices.below(1u << 16, kOps);
+        op.b = choices.below(1u << 16, kOps);
+        op.c = choices.below(1u << 16, kOps);
+        op.d = choices.below(1u << 16, kOps);
+        const std::array<std::uint32_t, 4> spans{4, 30, 120, 500};
+        op.steps = choices.below(spans[choices.below(4, kCuts)], kCuts);
+        op.cuts = choices.below(100, kCuts) < 45 ? 1 + choices.below(2, kCuts) : 0;
+        plan.ops.push_back(op);
+    }
+    return plan;
+}
+
+}  // namespace xsan::simtest
