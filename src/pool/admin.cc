@@ -110,13 +110,31 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
         XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));
         members_.attach(index, std::move(devices[i].device), members[i].layout);
         groups_->set_member_limit(index.get() + 1u);
-        // Unless its first commits lost it again.
-        if (state().members()[index.get()]->state == meta::MemberState::in_sync) {
-            members_.set_live(index, true);
-        }
+        XSAN_CO_TRY_VOID(go_live(index));
         rebuild_wake_.set();
     }
     co_return Outcome<void>{};
+}
+
+// The member is in sync by the tables: once the stripe log has its region on it, I/O may reach it.
+Task<Outcome<void>> Pool::go_live(MemberIndex member) {
+    const auto is_in_sync = [&]() {
+        return state().members()[member.get()]->state == meta::MemberState::in_sync;
+    };
+    const std::string path = members_.slot(member).owned->identity().path;
+    Result<void> opened;
+    if (is_in_sync() && stripe_log_ != nullptr) {
+        opened = co_await stripe_log_->open_member(member, *members_.slot(member).owned, store_->epoch());
+    }
+    if (is_in_sync()) members_.set_live(member, true);
+    if (opened && is_in_sync()) co_return Outcome<void>{};
+    if (is_in_sync()) {
+        const auto lost = co_await lose_member(member, meta::MemberState::faulty, opened.error());
+        static_cast<void>(lost);
+    } else if (auto device = members_.detach(member)) {
+        tasks_.spawn(retire_device(std::move(device)));
+    }
+    co_return Failure(Errc::io_error, fmt::format("{} was lost again as it came in", path));
 }
 
 Task<Outcome<void>> Pool::readmit(Found& found) {
@@ -158,12 +176,7 @@ Task<Outcome<void>> Pool::readmit(Found& found) {
     members_.attach(index, std::move(found.device), member.layout);
     // Whoever still holds a row from before would take the member's strips for good.
     co_await engine_->quiescence().synchronize();
-    if (state().members()[index.get()]->state != meta::MemberState::in_sync) {
-        // Lost again meanwhile.
-        if (auto device = members_.detach(index)) tasks_.spawn(retire_device(std::move(device)));
-        co_return Failure(Errc::io_error, fmt::format("{} was lost again as it came back", path));
-    }
-    members_.set_live(index, true);
+    XSAN_CO_TRY_VOID(go_live(index));
     log(LogLevel::info, "pool {}: {} is back; what it holds is stale and is rebuilt", name(), path);
     rebuild_wake_.set();
     co_return Outcome<void>{};

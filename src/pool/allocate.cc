@@ -187,7 +187,8 @@ Task<Result<GroupIndex>> Pool::make_group(SchemeId scheme) {
         record.kind = meta::RecordKind::group_set;
         record.group = group;
         record.scheme_id = scheme;
-        record.generation = 1;
+        // Higher than any that a group of this number had: each change of a row is an entry.
+        record.generation = static_cast<std::uint32_t>(store_->sequence()) + 1;
         record.strips = strips;
         std::vector<meta::Record> records;
         records.push_back(std::move(record));

@@ -39,6 +39,11 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
         pool->members_.set_live(index, true);
     }
     pool->start_running();
+    auto replayed = co_await pool->replay_log();
+    if (!replayed) {
+        co_await pool->abandon();
+        co_return replayed.error();
+    }
     // A drive that was away comes back by itself; one that was failed for its errors waits for `add`.
     for (Found* f : stale) {
         const auto& member = *pool->state().members()[f->examined.superblock.member_index.get()];
@@ -78,7 +83,18 @@ void Pool::start_running() {
     options.reactors = static_cast<unsigned>(environment_.reactors.size());
     options.members_max = kMembersMax;
     options.buffers = environment_.buffers;
+    if (state().pool().consistency == meta::Consistency::log) {
+        const StripeLog::Context context{state(), members_, *groups_, *this, environment_.reactors};
+        stripe_log_ = std::make_unique<StripeLog>(context, rng_.next());
+        options.log = stripe_log_.get();
+        options.log_payload_bytes_max = environment_.log_payload_bytes_max;
+        for (const auto& [id, volume] : state().volumes()) {
+            stripe_log_->use_block(volume.info.block_bytes);
+        }
+    }
     engine_ = std::make_unique<raid::Engine>(*groups_, *this, options);
+
+    if (stripe_log_ != nullptr) stripe_log_->set_engine(*engine_);
 
     start_placement();
 
@@ -97,6 +113,40 @@ void Pool::start_running() {
         volumes_.emplace(id, std::make_unique<Volume>(
                                  *this, id, static_cast<unsigned>(environment_.reactors.size())));
     }
+}
+
+// Before anything is served. What replay decided is durable, and so is that the log is empty.
+Task<Outcome<void>> Pool::replay_log() {
+    if (stripe_log_ == nullptr) co_return Outcome<void>{};
+    const auto replayed = co_await stripe_log_->replay();
+    if (!replayed) {
+        co_return Failure(replayed.error().code,
+                          fmt::format("pool '{}': its stripe log could not be replayed ({}); see which drive "
+                                      "fails, and assemble it again",
+                                      name(), errc_name(replayed.error().code)));
+    }
+    if (replayed->records > 0) {
+        log(LogLevel::info, "pool {}: {} records of the stripe log replayed, of {} stripes", name(),
+            replayed->records, replayed->stripes);
+    }
+    co_return co_await open_log();
+}
+
+Task<Outcome<void>> Pool::open_log() {
+    if (stripe_log_ == nullptr) co_return Outcome<void>{};
+    const auto opened = co_await stripe_log_->open_live_members(store_->epoch());
+    if (!opened) {
+        co_return Failure(opened.error().code,
+                          fmt::format("pool '{}': the stripe log could not be set up ({})", name(),
+                                      errc_name(opened.error().code)));
+    }
+    co_return Outcome<void>{};
+}
+
+// So that the next start has little to replay, or nothing.
+Task<Result<void>> Pool::retire_log() {
+    if (stripe_log_ == nullptr || !stripe_log_->has_records()) co_return Result<void>{};
+    co_return co_await stripe_log_->advance();
 }
 
 void Pool::start_jobs() {
@@ -156,6 +206,9 @@ Task<Outcome<void>> Pool::stop() {
     XSAN_ASSERT(!stopped_);
     co_await stop_jobs();
     const auto flushed = co_await flush_all();
+    const auto retired = co_await retire_log();
+    static_cast<void>(retired);  // then the next start replays
+    if (stripe_log_ != nullptr) co_await stripe_log_->close();
     if (flushed) {
         const auto cleaned = co_await clean_groups(CleanWhich::all);
         static_cast<void>(cleaned);
@@ -179,6 +232,7 @@ Task<Outcome<void>> Pool::stop() {
 Task<void> Pool::abandon() {
     XSAN_ASSERT(!stopped_);
     co_await stop_jobs();
+    if (stripe_log_ != nullptr) co_await stripe_log_->close();
     co_await store_->close();
     co_await close_devices();
     stopped_ = true;
@@ -187,6 +241,7 @@ Task<void> Pool::abandon() {
 
 Task<Outcome<void>> Pool::destroy() {
     co_await stop_jobs();
+    if (stripe_log_ != nullptr) co_await stripe_log_->close();
     const auto wiped = co_await store_->wipe();
     co_await tasks_.join();
     co_await close_devices();

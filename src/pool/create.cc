@@ -39,10 +39,6 @@ Outcome<void> check_options(const CreateOptions& options, std::span<const NewDev
                                    "a smaller --extent",
                                    format_size(extent), options.scheme.name()));
     }
-    if (options.consistency == meta::Consistency::log) {
-        return Failure(Errc::unsupported,
-                       "consistency 'log' is not available yet: choose 'resync' or 'none'");
-    }
     const auto holding =
         std::count_if(devices.begin(), devices.end(), [](const NewDevice& d) { return !d.spare; });
     if (holding < static_cast<long>(options.scheme.members_min())) {
@@ -127,6 +123,12 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, Creat
         pool->members_.set_live(index, true);
     }
     pool->start_running();
+    auto opened = co_await pool->open_log();
+    if (!opened) {
+        const auto destroyed = co_await pool->destroy();
+        static_cast<void>(destroyed);
+        co_return opened.error();
+    }
     pool->start_jobs();
     co_return pool;
 }

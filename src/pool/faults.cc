@@ -139,10 +139,14 @@ Task<void> Pool::count_read_error(MemberIndex member, std::uint64_t offset, Erro
 }
 
 Task<Result<void>> Pool::range_lost(GroupIndex group, std::uint64_t offset, std::uint64_t length) {
-    auto on_control = [&]() {
-        return commit_bad(meta::RecordKind::bad_set, {group, offset, length});
-    };
+    auto on_control = [&]() { return lose_range({group, offset, length}); };
     co_return co_await call_on(control(), on_control);
+}
+
+// Of free space nothing is lost: zeros are what it holds.
+Task<Result<void>> Pool::lose_range(raid::GroupRange range) {
+    if (!groups_->is_mapped(range.group, range.offset)) co_return Result<void>{};
+    co_return co_await commit_bad(meta::RecordKind::bad_set, range);
 }
 
 Task<Result<void>> Pool::commit_bad(meta::RecordKind kind, raid::GroupRange range) {

@@ -24,6 +24,7 @@
 #include "meta/store.h"
 #include "pool/groups.h"
 #include "pool/members.h"
+#include "pool/stripe_log.h"
 #include "raid/engine.h"
 #include "reactor/offload.h"
 #include "reactor/sync.h"
@@ -41,6 +42,8 @@ struct Environment {
     // Placement extensions that pools may use; nullptr: those of this library. Outlives the pool.
     const wl::Registry* placements = nullptr;
     dev::BufferPool::Options buffers{};
+    // raid::EngineOptions: up to which size whole stripes are logged with their payload.
+    std::uint64_t log_payload_bytes_max = raid::EngineOptions{}.log_payload_bytes_max;
 };
 
 struct NewDevice {
@@ -53,7 +56,7 @@ struct CreateOptions {
     std::string name;
     ec::Scheme scheme;
     std::uint64_t extent_bytes = 0;  // 0: chosen from the sizes
-    meta::Consistency consistency = meta::Consistency::resync;
+    meta::Consistency consistency = meta::Consistency::log;
 };
 
 struct VolumeOptions {
@@ -128,6 +131,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     const std::string& name() const { return state().pool().name; }
     raid::Engine& engine() { return *engine_; }
     GroupTable& groups() { return *groups_; }
+    const StripeLog* stripe_log() const { return stripe_log_.get(); }  // nullptr: no log is kept
     Reactor& control() { return *environment_.reactors[0]; }
 
     PoolHealth health() const;
@@ -197,6 +201,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // assemble.cc
     void open_members();
     void start_running();
+    Task<Outcome<void>> replay_log();
+    Task<Outcome<void>> open_log();
+    Task<Result<void>> retire_log();
     void start_jobs();
     Task<void> stop_jobs();
     Task<void> drain_volume(Volume& volume);  // the requests of all reactors
@@ -248,6 +255,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     void member_is_lost(MemberIndex member);
     Task<void> retire_device(std::unique_ptr<dev::BlockDevice> device);
     meta::MemberCounters counters_of(MemberIndex member) const;
+    Task<Result<void>> lose_range(raid::GroupRange range);
     Task<Result<void>> commit_bad(meta::RecordKind kind, raid::GroupRange range);
     Task<Result<void>> check_bad_on_control(raid::GroupRange range);
     Task<Result<void>> clear_bad_on_control(raid::GroupRange range);
@@ -272,6 +280,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     bool is_target(MemberIndex member) const;
 
     // admin.cc
+    Task<Outcome<void>> go_live(MemberIndex member);
     bool is_only_receiving(MemberIndex member) const;
     bool store_needs_members() const;
 
@@ -301,6 +310,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::unique_ptr<meta::Store> store_;
     MemberTable members_;
     std::unique_ptr<GroupTable> groups_;
+    std::unique_ptr<StripeLog> stripe_log_;  // under the policy `log`
     std::unique_ptr<raid::Engine> engine_;
     std::unique_ptr<wl::Placement> placement_;
     std::map<meta::VolumeId, std::unique_ptr<Volume>> volumes_;

@@ -76,6 +76,8 @@ Task<void> Pool::clean_loop() {
                 co_await remove_empty_groups(SchemeId{static_cast<std::uint16_t>(i)});
             }
         }
+        const auto retired = co_await retire_log();
+        static_cast<void>(retired);  // the next look tries again
         report_io();
         co_await persist_counters();
     }

@@ -110,6 +110,7 @@ Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
     const auto committed = co_await commit(std::move(records));
     if (!committed) co_return Failure(committed.error().code, "the pool's metadata cannot be written");
     groups_->refresh_schemes();
+    if (stripe_log_ != nullptr) stripe_log_->use_block(options.block_bytes);
     auto volume = std::make_unique<Volume>(*this, meta::VolumeId{id},
                                            static_cast<unsigned>(environment_.reactors.size()));
     Volume* created = volume.get();

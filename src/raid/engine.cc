@@ -8,6 +8,8 @@ namespace xsan::raid {
 Engine::Engine(GroupMap& map, FaultSink& faults, const EngineOptions& options)
     : map_(map),
       faults_(faults),
+      log_(options.log),
+      log_payload_bytes_max_(options.log_payload_bytes_max),
       quiescence_(options.reactors),
       traffic_(options.reactors, options.members_max) {
     for (unsigned i = 0; i < options.reactors; i++) {

@@ -24,19 +24,23 @@
 #include "raid/geometry.h"
 #include "raid/group_map.h"
 #include "raid/mover.h"
+#include "raid/replay.h"
+#include "raid/stripe_log.h"
 #include "raid/stripe_op.h"
+#include "raid/stripe_write.h"
 #include "raid/traffic.h"
 #include "reactor/cross.h"
 
 namespace xsan::raid {
 
-class StripeWrite;
-struct Segment;
-
 struct EngineOptions {
     unsigned reactors = 1;
     unsigned members_max = 1024;
     dev::BufferPool::Options buffers{};  // of each reactor
+    StripeLog* log = nullptr;            // nullptr: none is kept
+    // Overwrites of whole stripes up to so many bytes of data are logged with their payload: they
+    // are never given up when a power cut and a member's loss meet.
+    std::uint64_t log_payload_bytes_max = 32 * 1024;
 };
 
 struct WriteFlags {
@@ -84,6 +88,11 @@ class Engine {
     // healed).
     Task<Result<StripeCheck>> check_stripe(GroupIndex group, StripeIndex stripe);
 
+    // Before anything is served: brings one stripe to where its records say. `records` are those of
+    // the row's generation, in the order of their sequences, at least one, each is_possible().
+    Task<Result<void>> replay_stripe(GroupIndex group, StripeIndex stripe,
+                                     std::span<const ReplayRecord> records);
+
     // Registers the mover: from now on writers see it. busy: another mover's slot; try later.
     Task<Result<void>> start_mover(Mover& mover);
     // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped
@@ -114,10 +123,26 @@ class Engine {
       private:
         std::atomic<std::uint64_t> value_{0};
     };
+    // A write on its way through the log; kept per reactor, so that the lists keep their memory.
+    struct LoggedWrite {
+        std::vector<Segment> pieces;  // what one append carries
+        std::vector<LogRecord> records;
+        std::size_t next = 0;   // the segment that comes after them
+        std::uint32_t row = 0;  // the row in it; 0: its first
+        LoggedWrite* next_free = nullptr;
+    };
+    struct Logging {
+        GroupIndex group;
+        StripeIndex stripe;
+        const GroupRow* row = nullptr;
+        std::uint32_t generation = 0;
+        bool fua = false;
+    };
     struct PerReactor {
         explicit PerReactor(const dev::BufferPool::Options& options) : buffers(options) {}
         dev::BufferPool buffers;
         StripeBodies bodies;
+        dev::OpPool<LoggedWrite> logged;
         // Writes that can still be joined, by hash of their stripe; a collision only means no
         // merging.
         std::array<Pending*, 1024> pending{};
@@ -139,6 +164,12 @@ class Engine {
                                   WriteFlags flags);
     Task<Result<void>> write_locked(Pending& pending);
 
+    // Through the log (engine_log.cc).
+    Task<Result<void>> write_logged(StripeOp& op, const StripeWrite& write, Logging logging);
+    void take_logged(const Logging& logging, const StripeOp& op, const StripeWrite& write,
+                     LoggedWrite& out);
+    static void fill_record(LogRecord& record, const StripeOp& op, const StripeWrite& write);
+
     // After a failed write (engine_settle.cc).
     Task<void> settle(StripeOp& op, const StripeWrite& write, const GroupRow& row, GroupIndex group,
                       StripeIndex stripe);
@@ -156,6 +187,8 @@ class Engine {
 
     GroupMap& map_;
     FaultSink& faults_;
+    StripeLog* log_;
+    std::uint64_t log_payload_bytes_max_;
     Quiescence quiescence_;
     Traffic traffic_;
     KeyedLock gate_{10};

@@ -153,7 +153,11 @@ Task<Result<void>> Engine::write_locked(Pending& pending) {
         if (segment.plan.kind == PlanKind::reconstruct) reactor.reconstruct_writes++;
         if (segment.plan.kind == PlanKind::decode) reactor.reconstruct_writes++;
     }
-    add_segment_writes(op, write, pending.fua);
+    if (log_ != nullptr && scheme.parity_strips > 0) {
+        const Logging logging{pending.group, pending.stripe, &row, row.generation(), pending.fua};
+        co_return co_await write_logged(op, write, logging);
+    }
+    add_segment_writes(op, write, write.segments(), pending.fua);
     const auto written = co_await op.run_writes();
     if (!written && !op.write_failures().empty()) {
         co_await settle(op, write, row, pending.group, pending.stripe);

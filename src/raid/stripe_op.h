@@ -106,11 +106,17 @@ class StripeOp {
     const ec::Codec& codec() const { return *body_.view.codec; }
     const ec::Scheme& scheme() const { return body_.view.scheme(); }
     Rows rows() const { return rows_; }
+    // Strips whose members have been lost meanwhile leave the present ones.
+    void refresh();
 
     // Working memory of a strip; the same pointer each time.
     std::byte* buffer(unsigned strip);
     // The same at a row inside rows().
     std::byte* at(unsigned strip, std::uint32_t row) { return buffer(strip) + (row - rows_.begin); }
+    // Of a strip whose buffer is there already.
+    const std::byte* at(unsigned strip, std::uint32_t row) const {
+        return body_.buffers[strip] + (row - rows_.begin);
+    }
     // Uses the caller's memory for all rows of a strip instead; before the first buffer(strip).
     void lend(unsigned strip, std::byte* at_begin) {
         body_.buffers[strip] = at_begin;
@@ -171,7 +177,6 @@ class StripeOp {
     Task<bool> rewrite(unsigned strip, Rows slice, Error& verify_error);
     Task<Result<void>> take_write_error(StripIo& io);
     Result<void> decode(Rows rows, ec::StripMask lost, ec::StripMask sources, ec::StripMask wanted);
-    void refresh();
 
     Context context_;
     const GroupRow& row_;

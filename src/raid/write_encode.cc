@@ -69,13 +69,16 @@ Result<void> encode_segment(StripeOp& op, const StripeWrite& write, const Segmen
     return {};
 }
 
-void add_segment_writes(StripeOp& op, const StripeWrite& write, bool fua) {
+void add_segment_writes(StripeOp& op, const StripeWrite& write, std::span<const Segment> segments,
+                        bool fua) {
+    // Strips may have been lost since they were planned for.
+    const ec::StripMask present = op.view().present;
     const ec::Scheme& scheme = op.scheme();
     const bool parity_code = scheme.kind == ec::CodeKind::parity;
     for (unsigned s = 0; s < scheme.total_strips(); s++) {
         for_each_run(
-            write.segments(), s, [](const Segment& g) { return g.rows; },
-            [](const Segment& g) { return g.plan.writes; },
+            segments, s, [](const Segment& g) { return g.rows; },
+            [&](const Segment& g) { return g.plan.writes & present; },
             [&](Rows rows) {
                 const bool computed = parity_code && s >= scheme.data_strips;
                 std::byte* data = computed ? op.at(s, rows.begin)

@@ -12,7 +12,9 @@ namespace xsan::raid {
 Result<void> encode_segment(StripeOp& op, const StripeWrite& write, const Segment& segment);
 
 // Adds the segments' writes: new data to every present place of the touched strips, and parity.
-void add_segment_writes(StripeOp& op, const StripeWrite& write, bool fua);
+// `segments`: those of the write, or parts of their rows.
+void add_segment_writes(StripeOp& op, const StripeWrite& write, std::span<const Segment> segments,
+                        bool fua);
 
 // After encode_segment of a segment whose plan knew all old content that other blocks depend on
 // (delta, decode): puts the old content of all strips that were written into the operation's

@@ -15,6 +15,7 @@
 #include "pool/volume.h"
 #include "sim/sim_device.h"
 #include "support/catch.h"
+#include "support/volume_io.h"
 
 namespace xsan::test {
 
@@ -34,18 +35,6 @@ class LastLines final : public LogSink {
     std::string text_;
 };
 
-// What the pool owns; the drive behind it is the rig's.
-class Plug final : public dev::BlockDevice {
-  public:
-    explicit Plug(dev::BlockDevice& drive) : drive_(drive) {}
-    const dev::DeviceIdentity& identity() const override { return drive_.identity(); }
-    const dev::DeviceLimits& limits() const override { return drive_.limits(); }
-    void submit(dev::IoRequest& request) override { drive_.submit(request); }
-
-  private:
-    dev::BlockDevice& drive_;
-};
-
 inline ec::Scheme scheme_of(const std::string& text, unsigned members, std::uint32_t strip_bytes) {
     auto scheme = ec::parse_scheme(text, members, strip_bytes);
     XSAN_ASSERT(scheme.has_value());
@@ -62,6 +51,7 @@ struct RigOptions {
     std::uint64_t seed = 1;
     TimeNs spread = 60 * kMicrosecond;
     meta::Consistency consistency = meta::Consistency::resync;
+    std::uint64_t log_payload_bytes_max = pool::Environment{}.log_payload_bytes_max;
 };
 
 class Rig {
@@ -99,6 +89,7 @@ class Rig {
         pool::Environment e;
         for (unsigned i = 0; i < world.reactor_count(); i++) e.reactors.push_back(&world.reactor(i));
         e.seed = options.seed * 977 + world.now();
+        e.log_payload_bytes_max = options.log_payload_bytes_max;
         return e;
     }
     pool::NewDevice plug(unsigned drive, bool spare = false) {
@@ -176,15 +167,7 @@ class Rig {
     // --- one request on one reactor, to its end ---
     static Task<Errc> request(dev::BlockDevice& device, dev::IoKind kind, std::uint64_t offset,
                               std::span<std::byte> data, std::uint64_t length, bool fua = false) {
-        dev::IoAwaiter awaiter(device, kind, offset);
-        if (data.empty()) {
-            awaiter.request().length = length;
-        } else {
-            awaiter.request().set_buffer(data.data(), data.size());
-        }
-        awaiter.request().fua = fua;
-        const Result<void> done = co_await awaiter;
-        co_return done.error().code;
+        return test::request(device, kind, offset, data, length, fua);
     }
     Errc write(pool::Volume& v, std::uint64_t offset, std::span<std::byte> data, unsigned on = 0) {
         return world.run(request(v, dev::IoKind::write, offset, data, 0), on);

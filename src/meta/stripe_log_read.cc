@@ -1,0 +1,86 @@
+// Reads the stripe log of one member.
+#include "meta/stripe_log_read.h"
+
+#include <algorithm>
+
+namespace xsan::meta {
+namespace {
+
+constexpr std::uint64_t kReadBytes = 256 * 1024;
+
+struct Ring {
+    dev::BlockDevice& device;
+    std::uint64_t offset;  // of the ring on the device
+    StripeLogPlace place;
+};
+
+// Bytes of the ring from `place` on, at most up to its end; empty when they cannot be read.
+Task<dev::AlignedBuffer> read_ring(const Ring& ring, std::uint64_t bytes) {
+    const std::uint64_t inside = ring.place.position % ring.place.lane_bytes;
+    dev::AlignedBuffer buffer(std::min(bytes, ring.place.lane_bytes - inside));
+    const auto read = co_await ring.device.read(ring.offset + inside, buffer.span());
+    if (!read) co_return dev::AlignedBuffer();
+    co_return buffer;
+}
+
+// Follows the chain from ring.place; where the next batch would begin a new lap it is looked for
+// there too.
+Task<void> read_lane(MemberStripeLog& log, Ring ring) {
+    bool skipped = false;
+    std::uint64_t chunk = kStripeLogBlockBytes;
+    for (;;) {
+        dev::AlignedBuffer buffer = co_await read_ring(ring, chunk);
+        log.read_bytes += buffer.size();
+        std::uint64_t used = 0;
+        std::uint64_t needed = 0;
+        while (used + kStripeLogBlockBytes <= buffer.size()) {
+            const auto rest = buffer.span().subspan(used);
+            const std::uint32_t bytes = peek_stripe_log_batch(rest, ring.place);
+            needed = bytes > rest.size() ? bytes : 0;
+            if (bytes == 0 || needed != 0) break;
+            auto batch = decode_stripe_log_batch(rest, ring.place);
+            if (!batch) break;
+            log.batches.push_back(std::move(*batch));
+            used += bytes;
+            ring.place.position += bytes;
+            skipped = false;
+        }
+        const bool all_used = used == buffer.size() && used != 0;
+        if (used != 0) log.memory.push_back(std::move(buffer));
+        chunk = std::max(kReadBytes, needed);
+        if (all_used || needed != 0) continue;
+        const std::uint64_t inside = ring.place.position % ring.place.lane_bytes;
+        if (skipped || inside == 0) co_return;
+        ring.place.position += ring.place.lane_bytes - inside;
+        skipped = true;
+        chunk = kStripeLogBlockBytes;
+    }
+}
+
+}  // namespace
+
+Task<MemberStripeLog> read_stripe_log(dev::BlockDevice& device, MemberLayout layout,
+                                      StripeLogIdentity identity) {
+    MemberStripeLog log;
+    dev::AlignedBuffer block(kStripeLogBlockBytes);
+    for (std::uint64_t i = 0; i < 2; i++) {
+        const auto read =
+            co_await device.read(layout.stripe_log_offset + stripe_log_tail_offset(i), block.span());
+        if (!read) continue;
+        auto tail = decode_stripe_log_tail(block.span(), identity, layout.stripe_log_bytes);
+        if (!tail || (log.has_tail && tail->number < log.tail.number)) continue;
+        log.tail = std::move(*tail);
+        log.has_tail = true;
+    }
+    for (unsigned lane = 0; lane < log.tail.position.size(); lane++) {
+        const std::uint64_t offset =
+            layout.stripe_log_offset + stripe_log_ring_offset(lane, log.tail.lane_bytes);
+        const StripeLogPlace place{log.tail.incarnation, lane, log.tail.position[lane],
+                                   log.tail.lane_bytes};
+        const Ring ring{device, offset, place};
+        co_await read_lane(log, ring);
+    }
+    co_return log;
+}
+
+}  // namespace xsan::meta

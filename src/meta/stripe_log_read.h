@@ -1,0 +1,28 @@
+// Reading a member's stripe log at assembly: its newest tail, and the batches that follow it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "dev/aligned_buffer.h"
+#include "dev/block_device.h"
+#include "meta/records.h"
+#include "meta/stripe_log.h"
+#include "reactor/task.h"
+
+namespace xsan::meta {
+
+struct MemberStripeLog {
+    bool has_tail = false;
+    StripeLogTail tail;
+    std::vector<StripeLogBatch> batches;  // by lane, in the order of the ring
+    std::uint64_t read_bytes = 0;
+    std::vector<dev::AlignedBuffer> memory;  // what the batches' contents lie in
+};
+
+// Reads on from the newest tail as long as batches are whole: what it costs grows with what is in
+// the log. A region that cannot be read is one without records: its copies count as lost.
+Task<MemberStripeLog> read_stripe_log(dev::BlockDevice& device, MemberLayout layout,
+                                      StripeLogIdentity identity);
+
+}  // namespace xsan::meta

@@ -1,0 +1,420 @@
+// Appending to the stripe log's rings.
+#include "pool/stripe_log.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <mutex>
+
+#include "base/crc32c.h"
+#include "base/units.h"
+
+namespace xsan::pool {
+namespace {
+
+template <class Fn>
+void for_each_strip(ec::StripMask strips, Fn&& fn) {
+    for (; strips != 0; strips &= strips - 1) fn(static_cast<unsigned>(std::countr_zero(strips)));
+}
+
+// Checksums of all strips, granule by granule.
+std::byte* put_checksums(const raid::LogRecord& record, std::uint32_t granule, std::byte* to) {
+    for (unsigned s = 0; s < record.total_strips; s++) {
+        for (std::uint32_t row = record.rows.begin; row < record.rows.end;) {
+            const std::uint32_t end = std::min(row / granule * granule + granule, record.rows.end);
+            const Le32 crc(crc32c({record.content[s] + (row - record.rows.begin), end - row}));
+            std::memcpy(to, &crc, sizeof crc);
+            to += sizeof crc;
+            row = end;
+        }
+    }
+    return to;
+}
+
+}  // namespace
+
+StripeLog::StripeLog(Context context, std::uint64_t seed)
+    : context_(std::move(context)), rng_(seed) {
+    // As many lanes as the smallest region has room for; several reactors share one where it must
+    // be.
+    std::uint64_t region = UINT64_MAX;
+    for (const auto& member : context_.state.members()) {
+        if (member) region = std::min(region, member->layout.stripe_log_bytes);
+    }
+    auto lanes = static_cast<unsigned>(
+        std::min<std::size_t>(context_.reactors.size(), meta::kStripeLogLanesMax));
+    while (lanes > 1 && meta::stripe_log_lane_bytes(region, lanes) == 0) lanes--;
+    for (unsigned i = 0; i < lanes; i++) {
+        lanes_.push_back(std::make_unique<Lane>());
+        lanes_.back()->index = i;
+        lanes_.back()->reactor = context_.reactors[i];
+    }
+}
+
+StripeLog::~StripeLog() {
+    for (const auto& lane : lanes_) XSAN_ASSERT(lane->oldest == nullptr && !lane->is_running);
+}
+
+void StripeLog::use_block(std::uint32_t block_bytes) {
+    std::uint32_t seen = granule_bytes_.load(std::memory_order_relaxed);
+    while (block_bytes < seen &&
+           !granule_bytes_.compare_exchange_weak(seen, block_bytes, std::memory_order_relaxed)) {
+    }
+}
+
+StripeLog::Counters StripeLog::counters() const {
+    return {records_.load(), batches_.load(), bytes_.load(), tails_.load()};
+}
+
+Task<Result<void>> StripeLog::append(raid::LogTicket& ticket,
+                                     std::span<const raid::LogRecord> records) {
+    Lane& lane = *lanes_[Reactor::current().index() % lanes_.size()];
+    if (lane.reactor->is_home()) co_return co_await append_on(lane, ticket, records);
+    auto there = [&]() { return append_on(lane, ticket, records); };
+    co_return co_await call_on(*lane.reactor, there);
+}
+
+Task<Result<void>> StripeLog::append_on(Lane& lane, raid::LogTicket& ticket,
+                                        std::span<const raid::LogRecord> records) {
+    ticket.lane = lane.index;
+    {
+        // Together, so that advance() never sees the one without the other.
+        std::lock_guard guard(lane.lock);
+        ticket.sequence = next_sequence_.fetch_add(records.size(), std::memory_order_acq_rel);
+        ticket.previous = lane.newest;
+        ticket.next = nullptr;
+        (lane.newest != nullptr ? lane.newest->next : lane.oldest) = &ticket;
+        lane.newest = &ticket;
+    }
+    Request request;
+    request.records = records;
+    request.sequence = ticket.sequence;
+    lane.queue.push_back(&request);
+    if (!lane.is_running) {
+        lane.is_running = true;
+        lane.tasks.spawn(run(lane));
+    }
+    co_await request.done.wait();
+    if (!request.result) retire(ticket);
+    co_return request.result;
+}
+
+void StripeLog::retire(raid::LogTicket& ticket) {
+    Lane& lane = *lanes_[ticket.lane];
+    std::lock_guard guard(lane.lock);
+    (ticket.previous != nullptr ? ticket.previous->next : lane.oldest) = ticket.next;
+    (ticket.next != nullptr ? ticket.next->previous : lane.newest) = ticket.previous;
+}
+
+// Appends what waits, batch after batch. What arrives in one turn of the reactor goes together.
+Task<void> StripeLog::run(Lane& lane) {
+    while (!lane.queue.empty()) {
+        co_await yield();
+        std::vector<Outgoing> out;
+        std::vector<Request*> requests = take_requests(lane, out);
+        const auto room = co_await make_room(lane, out);
+        if (room) {
+            co_await write_batches(lane, out, requests);
+        } else {
+            for (Request* request : requests) request->result = room;
+        }
+        for (Request* request : requests) request->done.set();
+    }
+    lane.is_running = false;
+}
+
+std::vector<StripeLog::Request*> StripeLog::take_requests(Lane& lane, std::vector<Outgoing>& out) {
+    std::vector<Request*> taken;
+    while (!lane.queue.empty() && add_request(lane, *lane.queue.front(), out)) {
+        taken.push_back(lane.queue.front());
+        lane.queue.pop_front();
+    }
+    XSAN_ASSERT(!taken.empty());
+    return taken;
+}
+
+// False, and nothing is changed, when a batch would become too large.
+bool StripeLog::add_request(Lane& lane, const Request& request, std::vector<Outgoing>& out) const {
+    const std::uint32_t granule = granule_bytes();
+    const std::uint64_t batch_max = append_bytes_max();
+    const auto find = [&](MemberIndex member) {
+        return std::find_if(out.begin(), out.end(), [&](auto& o) { return o.member == member; });
+    };
+    std::map<MemberIndex, std::uint64_t> more;
+    for (const raid::LogRecord& record : request.records) {
+        const std::uint64_t bytes = raid::log_content_bytes(record.kind, record.rows, record.touched,
+                                                            record.total_strips, granule);
+        for_each_strip(record.holders, [&](unsigned s) { more[record.member[s]] += bytes; });
+    }
+    for (const auto& [member, bytes] : more) {
+        const auto at = find(member);
+        if (at != out.end() && (at->content_bytes + bytes > batch_max ||
+                                at->descriptors.size() + request.records.size() > 62)) {
+            return false;
+        }
+    }
+    std::uint64_t sequence = request.sequence;
+    for (const raid::LogRecord& record : request.records) {
+        meta::StripeLogDescriptor descriptor;
+        descriptor.sequence = sequence++;
+        descriptor.touched = record.touched;
+        descriptor.group = record.group;
+        descriptor.generation = record.generation;
+        descriptor.stripe = record.stripe;
+        descriptor.row_begin = record.rows.begin;
+        descriptor.row_end = record.rows.end;
+        descriptor.kind = static_cast<std::uint8_t>(record.kind);
+        descriptor.granule_bytes = static_cast<std::uint16_t>(granule);
+        descriptor.content_bytes = static_cast<std::uint32_t>(raid::log_content_bytes(
+            record.kind, record.rows, record.touched, record.total_strips, granule));
+        for_each_strip(record.holders, [&](unsigned s) {
+            auto at = find(record.member[s]);
+            if (at == out.end()) {
+                out.emplace_back();
+                at = out.end() - 1;
+                at->member = record.member[s];
+                at->device = record.device[s];
+                std::lock_guard guard(lane.lock);
+                at->ring = lane.rings.at(record.member[s]).get();
+            }
+            descriptor.strip = static_cast<std::uint8_t>(s);
+            at->descriptors.push_back(descriptor);
+            at->records.push_back(&record);
+            at->content_bytes += descriptor.content_bytes;
+            at->sequence_max = descriptor.sequence;
+        });
+    }
+    return true;
+}
+
+// Gives each batch its place; false, and nothing is changed, when a ring has no room.
+bool StripeLog::place(Lane& lane, std::vector<Outgoing>& out) {
+    std::unique_lock guard(lane.lock);
+    bool is_filling = false;
+    for (Outgoing& o : out) {
+        const Ring& ring = *o.ring;
+        o.position = meta::stripe_log_place(ring.head, o.bytes(), ring.lane_bytes);
+        const std::uint64_t used = o.position + o.bytes() - ring.tail;
+        is_filling |= used > ring.lane_bytes / 2;
+        if (used > ring.lane_bytes) return false;
+    }
+    for (Outgoing& o : out) {
+        o.ring->head = o.position + o.bytes();
+        o.ring->batches.push_back({o.position, o.sequence_max});
+    }
+    guard.unlock();
+    if (is_filling && !advance_wanted_.exchange(true)) lane.tasks.spawn(advance_from_lane());
+    return true;
+}
+
+// Before the rings are full, so that nobody has to wait.
+Task<void> StripeLog::advance_from_lane() {
+    const auto advanced = co_await advance();
+    static_cast<void>(advanced);  // who needs the room asks again, and is told
+    advance_wanted_.store(false);
+}
+
+Task<Result<void>> StripeLog::make_room(Lane& lane, std::vector<Outgoing>& out) {
+    while (!place(lane, out)) {
+        XSAN_CO_TRY_VOID(advance());
+        // What holds the room is being written in place.
+        if (place(lane, out)) break;
+        co_await sleep_for(100 * kMicrosecond);
+    }
+    co_return Result<void>{};
+}
+
+void StripeLog::encode(const Lane& lane, Outgoing& out) {
+    const std::uint32_t bytes = out.bytes();
+    if (out.ring->buffer.size() < bytes) {
+        out.ring->buffer = dev::AlignedBuffer(std::bit_ceil(std::max<std::size_t>(bytes, 65536)));
+    }
+    std::byte* const start = out.ring->buffer.data();
+    std::byte* to = start + meta::stripe_log_header_bytes(out.descriptors.size());
+    for (std::size_t i = 0; i < out.descriptors.size(); i++) {
+        const raid::LogRecord& record = *out.records[i];
+        const auto& descriptor = out.descriptors[i];
+        if (record.kind == raid::LogKind::overwrite) {
+            to = put_checksums(record, descriptor.granule_bytes, to);
+        } else if (record.kind == raid::LogKind::payload) {
+            const std::size_t length = record.rows.length();
+            for_each_strip(record.touched, [&](unsigned s) {
+                std::memcpy(to, record.content[s], length);
+                to += length;
+            });
+            std::memcpy(to, record.content[descriptor.strip], length);
+            to += length;
+        }
+    }
+    const meta::StripeLogBatchHead head{out.ring->incarnation, out.position,
+                                        retired_.load(std::memory_order_acquire), lane.index};
+    meta::encode_stripe_log_batch(head, out.descriptors, {start, bytes});
+    out.io = {};
+    out.io.kind = dev::IoKind::write;
+    out.io.offset = out.ring->offset + out.position % out.ring->lane_bytes;
+    out.io.fua = true;
+    out.io.stable_buffer = true;
+    out.io.set_buffer(start, bytes);
+}
+
+Task<void> StripeLog::write_batches(Lane& lane, std::vector<Outgoing>& out,
+                                    std::vector<Request*>& requests) {
+    dev::IoBatch batch;
+    for (Outgoing& o : out) {
+        encode(lane, o);
+        batch.submit(*o.device, o.io);
+        records_.fetch_add(o.descriptors.size(), std::memory_order_relaxed);
+        bytes_.fetch_add(o.bytes(), std::memory_order_relaxed);
+    }
+    batches_.fetch_add(out.size(), std::memory_order_relaxed);
+    co_await batch.wait();
+    for (Outgoing& o : out) {
+        if (o.io.error.is_ok()) continue;
+        const auto recorded = co_await context_.faults.member_failed(o.member, o.io.error);
+        if (recorded) continue;
+        for (Request* request : requests) {
+            for (const raid::LogRecord& record : request->records) {
+                for_each_strip(record.holders, [&](unsigned s) {
+                    if (record.member[s] == o.member) request->result = Error{Errc::io_error};
+                });
+            }
+        }
+    }
+}
+
+Task<Result<void>> StripeLog::advance() {
+    auto on_control = [this]() { return advance_locked(); };
+    co_return co_await call_on(*context_.reactors[0], on_control);
+}
+
+Task<Result<void>> StripeLog::advance_locked() {
+    co_await advance_mutex_.lock();
+    AsyncMutex::Guard guard(advance_mutex_);
+    std::uint64_t retired = UINT64_MAX;
+    for (const auto& lane : lanes_) {
+        std::lock_guard lane_guard(lane->lock);
+        retired = std::min(retired, lane->oldest != nullptr ? lane->oldest->sequence
+                                                            : next_sequence_.load());
+    }
+    if (retired == retired_.load()) co_return Result<void>{};
+    Quiescence::Scope scope(engine_->quiescence());
+    // Everything below had completed in place before this flush is submitted.
+    XSAN_CO_TRY_VOID(engine_->flush());
+    for (const auto& lane : lanes_) {
+        std::lock_guard lane_guard(lane->lock);
+        for (auto& [member, ring] : lane->rings) {
+            auto& batches = ring->batches;
+            while (!batches.empty() && batches.front().sequence_max < retired) batches.pop_front();
+            ring->next_tail = batches.empty() ? ring->head : batches.front().position;
+        }
+    }
+    std::vector<Task<Result<void>>> writes;
+    for (const auto& [member, number] : tail_number_) {
+        dev::BlockDevice* device = context_.members.live(member);
+        if (device != nullptr) writes.push_back(write_tail_or_fail(member, *device, retired));
+    }
+    co_await when_all(std::span(writes));
+    for (auto& write : writes) {
+        const auto one = write.take();
+        if (!one) co_return one;
+    }
+    for (const auto& lane : lanes_) {
+        std::lock_guard lane_guard(lane->lock);
+        for (auto& [member, ring] : lane->rings) ring->tail = ring->next_tail;
+    }
+    retired_.store(retired, std::memory_order_release);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> StripeLog::write_tail(MemberIndex member, dev::BlockDevice& device,
+                                         std::uint64_t retired) {
+    const meta::Member& stored = *context_.state.members()[member.get()];
+    const meta::MemberLayout layout = stored.layout;
+    meta::StripeLogTail tail;
+    tail.epoch = epoch_;
+    tail.number = ++tail_number_[member];
+    tail.retired = retired;
+    for (const auto& lane : lanes_) {
+        std::lock_guard guard(lane->lock);
+        const Ring& ring = *lane->rings.at(member);
+        tail.incarnation = ring.incarnation;
+        tail.lane_bytes = ring.lane_bytes;
+        tail.position.push_back(ring.next_tail);
+    }
+    dev::AlignedBuffer block(meta::kStripeLogBlockBytes);
+    const meta::StripeLogIdentity identity{context_.state.pool().uuid, stored.uuid};
+    meta::encode_stripe_log_tail(tail, identity, block.span());
+    const std::uint64_t offset =
+        layout.stripe_log_offset + meta::stripe_log_tail_offset(tail.number);
+    const auto written = co_await device.write(offset, block.span(), true);
+    tails_.fetch_add(1, std::memory_order_relaxed);
+    co_return written;
+}
+
+// Success also when the member is recorded as lost instead.
+Task<Result<void>> StripeLog::write_tail_or_fail(MemberIndex member, dev::BlockDevice& device,
+                                                 std::uint64_t retired) {
+    const auto written = co_await write_tail(member, device, retired);
+    if (written) co_return written;
+    co_return co_await context_.faults.member_failed(member, written.error());
+}
+
+Task<Result<void>> StripeLog::open_member(MemberIndex member, dev::BlockDevice& device,
+                                          std::uint64_t epoch) {
+    const meta::Member stored = *context_.state.members()[member.get()];
+    const meta::MemberLayout layout = stored.layout;
+    const std::uint64_t lane_bytes = meta::stripe_log_lane_bytes(
+        layout.stripe_log_bytes, static_cast<unsigned>(lanes_.size()));
+    if (lane_bytes == 0) co_return Error{Errc::no_space};
+    const meta::StripeLogIdentity identity{context_.state.pool().uuid, stored.uuid};
+    co_await advance_mutex_.lock();
+    AsyncMutex::Guard guard(advance_mutex_);
+    epoch_ = epoch;
+    // Newer than whatever lies there.
+    std::uint64_t number = 0;
+    dev::AlignedBuffer block(meta::kStripeLogBlockBytes);
+    for (std::uint64_t i = 0; i < 2; i++) {
+        const std::uint64_t at = layout.stripe_log_offset + meta::stripe_log_tail_offset(i);
+        const auto read = co_await device.read(at, block.span());
+        if (!read) continue;
+        const auto old = meta::decode_stripe_log_tail(block.span(), identity, layout.stripe_log_bytes);
+        if (old) number = std::max(number, old->number);
+    }
+    tail_number_[member] = number;
+    const std::uint64_t incarnation = rng_.next();
+    for (const auto& lane : lanes_) {
+        auto ring = std::make_unique<Ring>();
+        ring->incarnation = incarnation;
+        ring->lane_bytes = lane_bytes;
+        ring->offset =
+            layout.stripe_log_offset + meta::stripe_log_ring_offset(lane->index, lane_bytes);
+        std::lock_guard lane_guard(lane->lock);
+        lane->rings[member] = std::move(ring);
+    }
+    const std::uint64_t most = lane_bytes / 2 - 4 * meta::kStripeLogBlockBytes;
+    append_bytes_max_.store(std::min(append_bytes_max_.load(), most));
+    co_return co_await write_tail(member, device, retired_.load());
+}
+
+Task<Result<void>> StripeLog::open_live_members(std::uint64_t epoch) {
+    const auto& members = context_.state.members();
+    for (std::size_t i = 0; i < members.size(); i++) {
+        const MemberIndex member{static_cast<std::uint16_t>(i)};
+        dev::BlockDevice* device = context_.members.live(member);
+        if (device == nullptr) continue;
+        const auto opened = co_await open_member(member, *device, epoch);
+        if (opened) continue;
+        XSAN_CO_TRY_VOID(context_.faults.member_failed(member, opened.error()));
+    }
+    co_return Result<void>{};
+}
+
+Task<void> StripeLog::close() {
+    for (const auto& lane : lanes_) {
+        Lane* const l = lane.get();
+        auto join = [l]() { return l->tasks.join(); };
+        co_await call_on(*l->reactor, join);
+    }
+}
+
+}  // namespace xsan::pool

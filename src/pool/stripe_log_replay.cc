@@ -1,0 +1,147 @@
+// Replay of the stripe log at assembly: what the members in sync hold of it, put together by stripe.
+#include <algorithm>
+
+#include "base/log.h"
+#include "ec/geometry.h"
+#include "pool/stripe_log.h"
+#include "reactor/task_group.h"
+
+namespace xsan::pool {
+namespace {
+
+constexpr std::size_t kStripesAtOnce = 8;
+
+// The strip of the stripe that the member holds in sync; nullopt: none.
+std::optional<unsigned> strip_on(const GroupRow& row, const ec::Scheme& scheme, StripeIndex stripe,
+                                 MemberIndex member) {
+    const auto strips = row.strips();
+    for (unsigned slot = 0; slot < strips.size(); slot++) {
+        if (strips[slot].state() == StripState::ok && strips[slot].member() == member) {
+            return ec::strip_in(scheme, stripe, ec::SlotIndex{slot}).get();
+        }
+    }
+    return std::nullopt;
+}
+
+bool is_same(const raid::ReplayRecord& a, const raid::ReplayRecord& b) {
+    return a.kind == b.kind && a.rows == b.rows && a.touched == b.touched &&
+           a.granule_bytes == b.granule_bytes;
+}
+
+}  // namespace
+
+// Adds the member's copies. What the engine cannot have written, or wrote for a row that has changed
+// since (which happens only when all of it is durable in place), is left out.
+void StripeLog::collect(const meta::MemberStripeLog& log, MemberIndex member, std::uint64_t retired,
+                        Stripes& stripes) const {
+    for (const meta::StripeLogBatch& batch : log.batches) {
+        for (std::size_t i = 0; i < batch.records.size(); i++) {
+            const meta::StripeLogDescriptor& d = batch.records[i];
+            const GroupRow* row = context_.state.row(d.group);
+            if (d.sequence < retired || row == nullptr || row->generation() != d.generation) continue;
+            const ec::Scheme& scheme = context_.groups.codec(row->scheme()).scheme();
+            if (d.stripe.get() >= raid::stripes_per_group(scheme, context_.groups.extent_bytes()) ||
+                strip_on(*row, scheme, d.stripe, member) != d.strip ||
+                (scheme.parity_mask() & raid::strip_mask(d.strip)) == 0) {
+                continue;
+            }
+            raid::ReplayRecord record;
+            record.sequence = d.sequence;
+            record.kind = static_cast<raid::LogKind>(d.kind);
+            record.rows = {d.row_begin, d.row_end};
+            record.touched = d.touched;
+            record.granule_bytes = d.granule_bytes;
+            if (!raid::is_possible(record, scheme, batch.contents[i].size())) continue;
+            auto& known = stripes[{d.group, d.stripe}];
+            const auto [at, is_new] = known.try_emplace(d.sequence, std::move(record));
+            if (!is_new && !is_same(at->second, record)) continue;
+            at->second.copies.push_back({d.strip, batch.contents[i]});
+        }
+    }
+}
+
+Task<Result<void>> StripeLog::redo(Stripes& stripes, const std::vector<MemberIndex>& unreadable) {
+    std::vector<std::vector<raid::ReplayRecord>> lists;
+    std::vector<StripeKey> keys;
+    for (auto& [stripe, records] : stripes) {
+        const GroupRow& row = *context_.state.row(stripe.group);
+        const ec::Scheme& scheme = context_.groups.codec(row.scheme()).scheme();
+        ec::StripMask unknown = 0;
+        for (const MemberIndex member : unreadable) {
+            const auto strip = strip_on(row, scheme, stripe.stripe, member);
+            if (strip) unknown |= raid::strip_mask(*strip);
+        }
+        auto& list = lists.emplace_back();
+        keys.push_back(stripe);
+        for (auto& [sequence, record] : records) {
+            record.unknown = unknown;
+            list.push_back(std::move(record));
+        }
+    }
+    for (std::size_t first = 0; first < lists.size(); first += kStripesAtOnce) {
+        std::vector<Task<Result<void>>> tasks;
+        for (std::size_t i = first; i < std::min(lists.size(), first + kStripesAtOnce); i++) {
+            tasks.push_back(engine_->replay_stripe(keys[i].group, keys[i].stripe, lists[i]));
+        }
+        co_await when_all(std::span(tasks));
+        for (auto& task : tasks) {
+            const auto one = task.take();
+            if (!one) co_return one;
+        }
+    }
+    Quiescence::Scope scope(engine_->quiescence());
+    co_return co_await engine_->flush();
+}
+
+Task<Result<StripeLog::Replayed>> StripeLog::replay() {
+    std::vector<MemberIndex> members;
+    std::vector<Task<meta::MemberStripeLog>> reads;
+    for (std::size_t i = 0; i < context_.state.members().size(); i++) {
+        const MemberIndex member{static_cast<std::uint16_t>(i)};
+        dev::BlockDevice* device = context_.members.live(member);
+        if (device == nullptr) continue;
+        const meta::Member& stored = *context_.state.members()[i];
+        const meta::StripeLogIdentity identity{context_.state.pool().uuid, stored.uuid};
+        members.push_back(member);
+        reads.push_back(meta::read_stripe_log(*device, stored.layout, identity));
+    }
+    co_await when_all(std::span(reads));
+    std::vector<meta::MemberStripeLog> logs;
+    for (auto& read : reads) logs.push_back(read.take());
+
+    // A region of a lower epoch is from before a replay that had come to its end.
+    std::uint64_t epoch = 0;
+    for (const auto& log : logs) epoch = std::max(epoch, log.tail.epoch);
+    std::uint64_t retired = 1;
+    std::uint64_t newest = 0;
+    std::vector<MemberIndex> unreadable;
+    for (std::size_t i = 0; i < logs.size(); i++) {
+        if (!logs[i].has_tail) unreadable.push_back(members[i]);
+        if (logs[i].tail.epoch != epoch) continue;
+        retired = std::max(retired, logs[i].tail.retired);
+        for (const auto& batch : logs[i].batches) {
+            retired = std::max(retired, batch.head.retired);
+            for (const auto& record : batch.records) newest = std::max(newest, record.sequence);
+        }
+    }
+    Stripes stripes;
+    for (std::size_t i = 0; i < logs.size(); i++) {
+        if (logs[i].has_tail && logs[i].tail.epoch == epoch) {
+            collect(logs[i], members[i], retired, stripes);
+        }
+    }
+    Replayed replayed;
+    replayed.stripes = stripes.size();
+    for (const auto& [stripe, records] : stripes) replayed.records += records.size();
+    for (const auto& log : logs) replayed.read_bytes += log.read_bytes;
+    for (const MemberIndex member : unreadable) {
+        log(LogLevel::warning, "the stripe log of member {} cannot be read", member.get());
+    }
+    const auto done = co_await redo(stripes, unreadable);
+    if (!done) co_return done.error();
+    next_sequence_.store(std::max(retired, newest + 1));
+    retired_.store(next_sequence_.load());
+    co_return replayed;
+}
+
+}  // namespace xsan::pool
