@@ -43,7 +43,7 @@ struct Config {
         std::uint64_t strip_bytes = 64 * kKiB;
         std::uint64_t block_bytes = 4096;
         std::optional<std::uint64_t> extent_bytes;  // absent: chosen from the pool's size
-        std::string consistency = "resync";         // log, resync or none
+        std::string consistency = "log";            // log, resync or none
     } create;
 
     struct Ublk {

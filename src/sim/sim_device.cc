@@ -121,6 +121,7 @@ void SimDevice::submit(IoRequest& request) {
 void SimDevice::start(Op& op) {
     const IoRequest& request = *op.request;
     if (!gone_) op.fault = faults_.match(request, world_.choices(), label(Subsystem::fault));
+    if (op.fault.has_value() && on_fault) on_fault(op.fault->kind, request);
     if (op.fault.has_value() && op.fault->kind == FaultKind::vanish) {
         vanish();  // takes this request with it
         return;
@@ -212,6 +213,7 @@ Errc SimDevice::perform_read(const Op& op) {
     const bool astray = op.fault.has_value() && op.fault->kind == FaultKind::misdirected;
     const std::uint64_t offset = astray ? op.fault->target_offset : request.offset;
     const bool unreadable = touches_latent(offset, request.length);
+    if (unreadable && on_fault) on_fault(FaultKind::error, request);
     each_piece(request, [&](std::uint64_t at, std::span<std::byte> to) {
         if (unreadable) {
             std::fill(to.begin(), to.end(), kReadFailedFill);

@@ -79,6 +79,14 @@ class SimDevice final : public dev::BlockDevice {
     std::size_t outstanding() const { return active_.size(); }
     // Called at each submit, before anything else happens to the request.
     std::function<void(dev::IoKind kind, std::uint64_t offset, std::uint64_t length)> on_io;
+    // Called for each request that a fault rule hits, and for each read of a latent error.
+    std::function<void(FaultKind kind, const dev::IoRequest& request)> on_fault;
+    // f(const dev::IoRequest&) for each request that is outstanding, in no particular order.
+    template <class F>
+    void each_outstanding(F f) const {
+        for (const Op* op : active_)
+            f(*op->request);
+    }
 
     // --- faults ---
     FaultPlan& faults() { return faults_; }

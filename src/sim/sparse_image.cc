@@ -62,18 +62,30 @@ void SparseImage::drop(std::uint64_t page) {
     leaf->pages[page % kLeafPages] = nullptr;
 }
 
+// By leaves: metadata logs are read whole, and most of them was never written.
 void SparseImage::read(std::uint64_t offset, std::span<std::byte> out) const {
+    constexpr std::uint64_t kLeafBytes = kLeafPages * kPageBytes;
     std::byte* to = out.data();
-    each_piece(offset, out.size(),
-               [&](std::uint64_t page, std::uint64_t inside, std::uint64_t bytes) {
-                   const Page* held = find(page);
-                   if (held == nullptr) {
-                       std::memset(to, 0, bytes);
-                   } else {
-                       std::memcpy(to, held->data() + inside, bytes);
-                   }
-                   to += bytes;
-               });
+    std::uint64_t left = out.size();
+    std::size_t at = position(offset / kLeafBytes);
+    while (left > 0) {
+        const std::uint64_t leaf = offset / kLeafBytes;
+        std::uint64_t bytes = std::min(left, kLeafBytes - offset % kLeafBytes);
+        while (at < leaves_.size() && leaves_[at].index < leaf) at++;
+        const Page* held = nullptr;
+        if (at < leaves_.size() && leaves_[at].index == leaf) {
+            held = leaves_[at].leaf->pages[offset / kPageBytes % kLeafPages].get();
+            bytes = std::min(bytes, kPageBytes - offset % kPageBytes);
+        }
+        if (held == nullptr) {
+            std::memset(to, 0, bytes);
+        } else {
+            std::memcpy(to, held->data() + offset % kPageBytes, bytes);
+        }
+        to += bytes;
+        offset += bytes;
+        left -= bytes;
+    }
 }
 
 void SparseImage::write(std::uint64_t offset, std::span<const std::byte> data) {

@@ -25,6 +25,12 @@ class SparseImage {
     // Makes [offset, offset + length) equal to that range of `other`.
     void copy_range(const SparseImage& other, std::uint64_t offset, std::uint64_t length);
 
+    // The bytes of an aligned page, nullptr when they are zeros that nobody wrote. Valid until the
+    // image changes.
+    const std::byte* page_at(std::uint64_t offset) const {
+        const Page* held = find(offset / kPageBytes);
+        return held == nullptr ? nullptr : held->data();
+    }
     std::size_t page_count() const;  // pages held
     std::uint64_t hash() const;      // of the content
     friend bool operator==(const SparseImage& a, const SparseImage& b);

@@ -7,6 +7,7 @@
 #include "meta/checkpoint.h"
 #include "meta/log.h"
 #include "meta/record_codec.h"
+#include "meta/stripe_log.h"
 #include "meta/superblock.h"
 #include "support/catch.h"
 #include "unit/meta/golden.h"
@@ -102,6 +103,24 @@ std::map<std::string, Fields> code_tables() {
     t["MapHeader"] = {FIELD(MapHeader, volume), FIELD(MapHeader, reserved),
                       FIELD(MapHeader, base_cluster)};
     t["MapRun"] = {FIELD(MapRun, first), FIELD(MapRun, count)};
+    using Tail = StripeLogTailOnDisk;
+    t["StripeLogTail"] = {FIELD(Tail, magic), FIELD(Tail, crc), FIELD(Tail, version), FIELD(Tail, lanes),
+        FIELD(Tail, pool_uuid), FIELD(Tail, member_uuid), FIELD(Tail, epoch),
+        FIELD(Tail, incarnation), FIELD(Tail, number), FIELD(Tail, retired),
+        FIELD(Tail, lane_bytes), FIELD(Tail, reserved), FIELD(Tail, position),
+        FIELD(Tail, reserved_end)};
+    using Batch = StripeLogBatchOnDisk;
+    t["StripeLogBatch"] = {FIELD(Batch, magic), FIELD(Batch, crc), FIELD(Batch, content_crc),
+        FIELD(Batch, incarnation), FIELD(Batch, position), FIELD(Batch, retired),
+        FIELD(Batch, header_bytes), FIELD(Batch, content_bytes), FIELD(Batch, lane),
+        FIELD(Batch, record_count), FIELD(Batch, bytes), FIELD(Batch, reserved)};
+    using Descriptor = StripeLogDescriptorOnDisk;
+    t["StripeLogDescriptor"] = {FIELD(Descriptor, sequence), FIELD(Descriptor, touched),
+        FIELD(Descriptor, group), FIELD(Descriptor, generation),
+        FIELD(Descriptor, stripe), FIELD(Descriptor, row_begin),
+        FIELD(Descriptor, row_end), FIELD(Descriptor, content_bytes),
+        FIELD(Descriptor, kind), FIELD(Descriptor, strip),
+        FIELD(Descriptor, granule_bytes), FIELD(Descriptor, reserved)};
     return t;
 }
 
