@@ -53,6 +53,7 @@ void Service::register_methods(rpc::Dispatcher& dispatcher) {
     handle_change(dispatcher, "rebuild.resume", &Service::rebuild_start);
     handle_change(dispatcher, "rebuild.pause", &Service::rebuild_pause);
     handle_change(dispatcher, "scrub.check", &Service::scrub_check);
+    handle_change(dispatcher, "scrub.repair", &Service::scrub_repair);
     handle_change(dispatcher, "scrub.pause", &Service::scrub_pause);
     handle_change(dispatcher, "scrub.resume", &Service::scrub_resume);
     handle_change(dispatcher, "volume.create", &Service::volume_create);

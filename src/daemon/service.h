@@ -81,6 +81,7 @@ class Service {
     Task<Answer> rebuild_pause(Json params);
     Task<Answer> rebuild_status(Json params);
     Task<Answer> scrub_check(Json params);
+    Task<Answer> scrub_repair(Json params);
     Task<Answer> scrub_hold(Json params, bool paused);
     Task<Answer> scrub_pause(Json params);
     Task<Answer> scrub_resume(Json params);

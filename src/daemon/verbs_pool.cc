@@ -213,6 +213,13 @@ Task<Service::Answer> Service::scrub_check(Json json) {
     co_return co_await scrub_status(std::move(json));
 }
 
+Task<Service::Answer> Service::scrub_repair(Json json) {
+    const rpc::Params params(json);
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    XSAN_CO_TRY_VOID(entry->pool->start_scrub(true));
+    co_return co_await scrub_status(std::move(json));
+}
+
 Task<Service::Answer> Service::scrub_hold(Json json, bool paused) {
     const rpc::Params params(json);
     XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
@@ -233,13 +240,20 @@ Task<Service::Answer> Service::scrub_status(Json json) {
                                      static_cast<double>(scrub.stripes_total);
     Json state = nullptr;
     if (scrub.ever) state = job_state_name(scrub.state);
+    Json wrong = Json::array();
+    for (const auto& [member, bytes] : scrub.wrong_bytes) {
+        wrong.push_back(Json::object({{"index", member.get()}, {"wrong_bytes", bytes}}));
+    }
     co_return Json::object({{"state", state},
                             {"percent", percent},
                             {"stripes_checked", scrub.stripes_checked},
                             {"stripes_total", scrub.stripes_total},
                             {"mismatches", scrub.mismatches},
                             {"incomplete", scrub.incomplete},
-                            {"errors", scrub.errors}});
+                            {"errors", scrub.errors},
+                            {"repaired", scrub.repaired},
+                            {"untold", scrub.untold},
+                            {"members", wrong}});
 }
 
 // A volume's blocks cannot be smaller than those of its members.

@@ -98,6 +98,10 @@ struct ScrubStatus {
     std::uint64_t mismatches = 0;
     std::uint64_t incomplete = 0;  // stripes with lost strips
     std::uint64_t errors = 0;      // stripes that could not be read
+    bool repairs = false;
+    std::uint64_t repaired = 0;  // stripes that agree again
+    std::uint64_t untold = 0;    // mismatches of which nobody can tell whose strip is wrong
+    std::map<MemberIndex, std::uint64_t> wrong_bytes;  // found on each member
 };
 enum class PoolHealth : std::uint8_t { online, degraded, failed };
 
@@ -158,7 +162,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // Which placement extension new groups ask from now on, by the name it is registered under.
     Outcome<void> use_placement(const std::string& placement_name);
     std::string_view placement_name() const { return placement_->name(); }
-    Task<Outcome<void>> start_scrub();
+    Task<Outcome<void>> start_scrub(bool repair = false);
     void pause_scrub(bool paused);
 
     Task<Outcome<Volume*>> create_volume(VolumeOptions options);
@@ -293,7 +297,15 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<void> resync_group(GroupIndex group);
     Task<Result<void>> mark_on_control(GroupIndex group);
     Task<Result<void>> commit_marks(std::vector<GroupIndex> groups, bool dirty);
+    // scrub.cc
     Task<void> scrub_all();
+    struct ScrubPlace {
+        GroupIndex group;
+        SchemeId scheme;
+        StripeIndex stripe;
+    };
+    std::vector<ScrubPlace> scrub_places() const;
+    Task<void> scrub_one(ScrubPlace place);
     Task<void> persist_counters();
 
     // volumes.cc

@@ -1,6 +1,6 @@
 // Consistency of parity after an unclean stop, policy `resync`: a durable mark on a group before the first
 // write to it, taken away again when it has been idle; after an unclean stop parity of marked groups is made
-// to agree with data. And scrub check, which walks the same stripes.
+// to agree with data.
 #include <algorithm>
 
 #include "base/log.h"
@@ -160,78 +160,6 @@ Task<void> Pool::resync_group(GroupIndex group) {
     row = state().row(group);
     if (row == nullptr || (all_good && !stopping_ && groups_->lost_slots(*row) == 0)) {
         groups_->set_flag(group, GroupTable::kSuspect, false);
-    }
-}
-
-Task<Outcome<void>> Pool::start_scrub() {
-    if (stopping_ || admin_gate_.is_closed()) co_return refuse_stopping();
-    if (scrub_.ever && (scrub_.state == JobState::running || scrub_.state == JobState::paused)) {
-        co_return Failure(Errc::busy, fmt::format("a scrub of pool '{}' is running already", name()));
-    }
-    scrub_ = {};
-    scrub_.ever = true;
-    scrub_.state = JobState::running;
-    scrub_paused_ = false;
-    tasks_.spawn(scrub_all());
-    co_return Outcome<void>{};
-}
-
-void Pool::pause_scrub(bool paused) {
-    scrub_paused_ = paused;
-    if (scrub_.state == JobState::running || scrub_.state == JobState::paused) {
-        scrub_.state = paused ? JobState::paused : JobState::running;
-    }
-}
-
-Task<void> Pool::scrub_all() {
-    struct Place {
-        GroupIndex group;
-        SchemeId scheme;
-        StripeIndex stripe;
-    };
-    std::vector<Place> places;
-    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
-        const GroupIndex group{g};
-        const GroupRow* row = state().row(group);
-        if (row == nullptr || groups_->mapped_places(group) == 0) continue;
-        const ec::Scheme& scheme = groups_->codec(row->scheme()).scheme();
-        const std::uint32_t stripes = raid::stripes_per_group(scheme, groups_->extent_bytes());
-        for (std::uint32_t s = 0; s < stripes; s++) {
-            if (groups_->is_mapped(group, s * scheme.stripe_data_bytes())) {
-                places.push_back({group, row->scheme(), StripeIndex{s}});
-            }
-        }
-    }
-    scrub_.stripes_total = places.size();
-    for (std::size_t first = 0; first < places.size() && !stopping_; first += kStripesAtOnce) {
-        while (scrub_paused_ && !stopping_) co_await pause_for(200 * kMillisecond);
-        std::vector<Task<Result<raid::StripeCheck>>> tasks;
-        const std::size_t end = std::min(places.size(), first + kStripesAtOnce);
-        for (std::size_t i = first; i < end; i++) {
-            const auto& [group, scheme, stripe] = places[i];
-            const GroupRow* row = state().row(group);
-            if (row == nullptr || row->scheme() != scheme) {
-                scrub_.stripes_checked++;  // the group is gone, and with it its stripes
-                continue;
-            }
-            tasks.push_back(engine_->check_stripe(group, stripe));
-        }
-        co_await when_all(std::span(tasks));
-        for (auto& task : tasks) {
-            const auto check = task.take();
-            scrub_.stripes_checked++;
-            if (!check) {
-                scrub_.errors++;
-            } else {
-                if (!check->agrees) scrub_.mismatches++;
-                if (!check->complete) scrub_.incomplete++;
-            }
-        }
-    }
-    scrub_.state = stopping_ ? JobState::failed : JobState::done;
-    if (!stopping_) {
-        log(LogLevel::info, "pool {}: scrub check of {} stripes: {} mismatches, {} read errors", name(),
-            scrub_.stripes_checked, scrub_.mismatches, scrub_.errors);
     }
 }
 

@@ -63,6 +63,15 @@ struct StripeCheck {
     bool agrees = false;    // parity (or the copies) agree with data
 };
 
+struct StripeScrub {
+    struct Wrong {
+        MemberIndex member;
+        std::uint64_t bytes;
+    };
+    std::vector<Wrong> wrong;        // strips that were found to be wrong
+    std::uint64_t untold_bytes = 0;  // rows where something is wrong and nobody can tell what
+};
+
 class Engine {
   public:
     Engine(GroupMap& map, FaultSink& faults, const EngineOptions& options);
@@ -87,6 +96,10 @@ class Engine {
     // Reads all strips and compares; changes nothing but strips that could not be read (they are
     // healed).
     Task<Result<StripeCheck>> check_stripe(GroupIndex group, StripeIndex stripe);
+
+    // Of a stripe that does not agree with itself and has lost nothing: says whose strips are wrong,
+    // and puts them right when `repair` is set. Where that cannot be known data is trusted.
+    Task<Result<StripeScrub>> scrub_stripe(GroupIndex group, StripeIndex stripe, bool repair);
 
     // Before anything is served: brings one stripe to where its records say. `records` are those of
     // the row's generation, in the order of their sequences, at least one, each is_possible().

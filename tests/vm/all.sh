@@ -20,6 +20,7 @@ declustered     | --drives 10 --size 256M --timeout 900      | pool/declustered.
 stale           | --drives 6 --size 256M --timeout 900       | pool/stale.sh
 healed          | --drives 8 --size 256M --timeout 900      | pool/healed.sh
 refusals        | --drives 6 --size 256M --timeout 900      | pool/refusals.sh
+scrub           | --drives 6 --size 256M --timeout 600      | pool/scrub.sh
 mixed           | --drives 5 --size 256M --timeout 900       | pool/mixed.sh
 reboot          | host                                       | pool/reboot_host.sh
 systemd         | --drives 6 --size 128M --init systemd --timeout 900 | systemd/units.sh

@@ -130,6 +130,9 @@ JobView view_scrub(const json& status) {
     view.details = fmt::format("{} stripes, {} mismatches, {} errors",
                                text_of(status, "stripes_checked"), text_of(status, "mismatches"),
                                text_of(status, "errors"));
+    if (number_of(status, "repaired", 0) > 0) {
+        view.details += fmt::format(", {} repaired", text_of(status, "repaired"));
+    }
     if (state != "running" && state != "paused") view.end = JobView::End::done;
     if (view.end == JobView::End::done) view.percent = 100;
     return view;
