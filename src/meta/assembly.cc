@@ -34,13 +34,6 @@ Failure forked(const Examined& a, const Examined& b) {
             b.lineage().to_string(), a.end.sequence, b.end.sequence));
 }
 
-std::string describe(MemberIndex index, const Member& member) {
-    std::string text = fmt::format("member {} ({}", index.get(), member.uuid.to_string());
-    if (!member.path.empty()) text += fmt::format(", last seen as {}", member.path);
-    if (!member.serial.empty()) text += fmt::format(", serial {}", member.serial);
-    return text + ")";
-}
-
 // How a device whose member is in sync in the newest state stands to that state.
 enum class Standing { current, behind, rolled_back, contradicts };
 
@@ -60,6 +53,13 @@ Standing standing_of(const Examined& device, const Examined& newest) {
 }
 
 }  // namespace
+
+std::string describe_member(MemberIndex index, const Member& member) {
+    std::string text = fmt::format("member {} ({}", index.get(), member.uuid.to_string());
+    if (!member.path.empty()) text += fmt::format(", last seen as {}", member.path);
+    if (!member.serial.empty()) text += fmt::format(", serial {}", member.serial);
+    return text + ")";
+}
 
 Outcome<void> check_candidates(std::span<const Examined> found) {
     if (found.empty()) return Failure(Errc::not_found, "no device of the pool was found");
@@ -171,7 +171,7 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
         in_sync++;
         if (present.contains(index)) continue;
         plan.absent.push_back(index);
-        missing += (missing.empty() ? "" : ", ") + describe(index, *member);
+        missing += (missing.empty() ? "" : ", ") + describe_member(index, *member);
     }
     if (votes * 2 > in_sync) return plan;
     if (accept_missing) {

@@ -23,6 +23,9 @@ Outcome<void> check_candidates(std::span<const Examined> found);
 Outcome<std::size_t> pick_newest(std::span<const Examined> found,
                                  const std::vector<bool>& is_source_bad);
 
+// The member for a person: index, UUID, where it was last seen, serial number.
+std::string describe_member(MemberIndex index, const Member& member);
+
 // Positions in `found`, sorted out by the newest state.
 struct AssemblyPlan {
     std::vector<std::size_t> current;  // in sync, with the whole newest log

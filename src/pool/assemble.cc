@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "pool/pool.h"
+#include "pool/survival.h"
 #include "pool/volume.h"
 #include "reactor/cross.h"
 #include "wl/registry.h"
@@ -21,6 +22,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
     meta::Store::Assembly how;
     how.accept_missing = accept_missing;
     how.random = pool->rng_.next();
+    how.survives = survives_loss;
     XSAN_CO_TRY(pool->store_, meta::Store::assemble(std::move(examined), how));
     pool->open_members();
 

@@ -5,7 +5,7 @@
 #include <bit>
 
 #include "base/units.h"
-#include "ec/geometry.h"
+#include "pool/survival.h"
 
 namespace xsan::pool {
 
@@ -124,12 +124,7 @@ ec::SlotMask GroupTable::lost_slots(const GroupRow& r) const {
 }
 
 bool GroupTable::survives(const GroupRow& r, ec::SlotMask lost) const {
-    const ec::Codec& c = codec(r.scheme());
-    const unsigned period = ec::layout_period(c.scheme());
-    for (unsigned stripe = 0; stripe < period; stripe++) {
-        if (!c.can_decode(ec::strips_in(c.scheme(), StripeIndex{stripe}, lost))) return false;
-    }
-    return true;
+    return can_decode_all(codec(r.scheme()), lost);
 }
 
 }  // namespace xsan::pool

@@ -282,6 +282,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // admin.cc
     Task<Outcome<void>> go_live(MemberIndex member);
     bool is_only_receiving(MemberIndex member) const;
+    bool is_needed(MemberIndex member) const;
     bool store_needs_members() const;
 
     // resync.cc
