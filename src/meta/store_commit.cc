@@ -207,7 +207,9 @@ void Store::note_loss(MemberIndex index, Error error) {
     }
 }
 
+// A loss that could not be recorded is not reported: what the member misses must not be acknowledged.
 void Store::report_losses() {
+    if (is_broken_) return;
     for (const auto& [index, error] : std::exchange(losses_, {})) {
         log(LogLevel::error, "member {} of pool '{}' cannot be written ({})", index.get(),
             state_.pool().name, errc_name(error.code));

@@ -251,6 +251,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
 
     // faults.cc
     Task<Result<void>> lose_member(MemberIndex member, meta::MemberState state, Error why);
+    bool is_going(MemberIndex member) const;
+    ec::SlotMask lost_soon(const GroupRow& row) const;
     bool may_lose(std::span<const MemberIndex> members) const;
     void member_is_lost(MemberIndex member);
     Task<void> retire_device(std::unique_ptr<dev::BlockDevice> device);
