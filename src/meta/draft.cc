@@ -18,6 +18,9 @@ void Draft::note(const Record& r) {
             pool_ = r.pool;
             break;
         case RecordKind::member_set:
+            if (const Member* old = find_member(r.member_index)) {
+                tally_.member_bytes -= stored_member_bytes(*old);
+            }
             members_[r.member_index] = r.member;
             tally_.member_bytes += stored_member_bytes(r.member);
             break;

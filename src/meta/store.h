@@ -111,7 +111,8 @@ class Store {
     // Returns when no I/O that was running at the call is running any more.
     Task<void> drained();
 
-    // The store found that a member cannot be written; it is recorded already.
+    // The store has recorded that a member is lost: it could not be written, or was dropped before its
+    // owner's own record of that could be committed. Perhaps told once more after such a record.
     std::function<void(MemberIndex, Error)> on_member_lost;
     // Whether the pool would survive that all of these are recorded as lost; without it, always. What it does
     // not survive is not recorded: the drives may come back with everything. The store is broken then.

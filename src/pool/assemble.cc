@@ -62,8 +62,10 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
 // Tables that do not depend on which devices are present.
 void Pool::open_members() {
     store_->on_member_lost = [this](MemberIndex member, Error why) {
-        log(LogLevel::error, "pool {}: member {} could not take a metadata commit ({}) and was dropped",
-            name(), member.get(), errc_name(why.code));
+        if (!losing_.contains(member)) {
+            log(LogLevel::error, "pool {}: member {} could not take a metadata commit ({}) and was dropped",
+                name(), member.get(), errc_name(why.code));
+        }
         member_is_lost(member);
     };
     store_->may_lose = [this](std::span<const MemberIndex> members) { return may_lose(members); };
