@@ -81,12 +81,13 @@ bool Pool::room_for_group(SchemeId scheme) const {
     return used + s.total_strips() <= capacity;
 }
 
-GroupIndex Pool::free_group_number() {
+Result<GroupIndex> Pool::free_group_number() {
     while (state().row(GroupIndex{free_group_from_}) != nullptr) free_group_from_++;
-    for (std::uint32_t g = free_group_from_;; g++) {
+    for (std::uint32_t g = free_group_from_; g < groups_->groups_max(); g++) {
         const GroupIndex group{g};
         if (state().row(group) == nullptr && !reserved_groups_.contains(group)) return group;
     }
+    return Error{Errc::no_space};
 }
 
 void Pool::give_back(const std::vector<StripRef>& strips, const std::vector<MemberIndex>& kept) {
@@ -167,10 +168,12 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
 }
 
 Task<Result<GroupIndex>> Pool::make_group(SchemeId scheme) {
+    const auto number = free_group_number();
+    if (!number) co_return number.error();
+    const GroupIndex group = *number;
     auto chosen = choose_strips(scheme);
     if (!chosen) co_return chosen.error();
     const std::vector<StripRef> strips = *chosen;
-    const GroupIndex group = free_group_number();
     reserved_groups_.insert(group);
     std::vector<Task<Result<void>>> zeroing;
     for (const StripRef& strip : strips) {

@@ -21,7 +21,7 @@ GroupTable::GroupTable(const meta::State& state, MemberTable& members)
       members_(members),
       codecs_(kSchemesMax),
       cluster_bytes_(kSchemesMax),
-      flags_(std::make_unique<std::atomic<std::uint8_t>[]>(kGroupsMax)) {}
+      flags_(std::make_unique<std::atomic<std::uint8_t>[]>(state.pool().extents_max)) {}
 
 void GroupTable::refresh_schemes() {
     const auto& schemes = state_.schemes();

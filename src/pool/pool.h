@@ -224,7 +224,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<GroupIndex>> make_group(SchemeId scheme);
     Result<std::vector<StripRef>> choose_strips(SchemeId scheme);
     bool room_for_group(SchemeId scheme) const;
-    GroupIndex free_group_number();
+    Result<GroupIndex> free_group_number();
     bool wants_open_group(SchemeId scheme) const;
     Task<void> remove_empty_groups(SchemeId scheme);
     Task<Result<void>> remove_group(GroupIndex group);
