@@ -103,7 +103,7 @@ class Store {
 
     // Takes a new or returning member into the set that commits are written to: formats or
     // completes its metadata first (a checkpoint of the current state), then commits `records`
-    // (which make it in_sync).
+    // (which make it in_sync). After a failure the device is the caller's alone.
     Task<Outcome<void>> add_member(NewMember member, std::vector<Record> records);
     // Stops writing to a member (after a commit that marked it not in sync, or before: then the
     // next entry marks it missing).

@@ -238,6 +238,7 @@ Task<void> Pool::abandon() {
     co_await stop_jobs();
     if (stripe_log_ != nullptr) co_await stripe_log_->close();
     co_await store_->close();
+    co_await tasks_.join();  // its last commits may have lost members
     co_await close_devices();
     stopped_ = true;
     placement_->stop();
