@@ -219,10 +219,26 @@ Pool::OpenGroups& Pool::open_groups(SchemeId scheme) {
     return at->second;
 }
 
+// Nothing new goes where it could not be read again.
+bool Pool::may_take_from(GroupIndex group) const {
+    const GroupRow* row = state().row(group);
+    if (row == nullptr) return false;
+    const ec::SlotMask lost = lost_soon(*row);
+    return lost == 0 || groups_->survives(*row, lost);
+}
+
+// After members were lost, or were not after all.
+void Pool::update_all_open() {
+    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
+        const GroupRow* row = state().row(GroupIndex{g});
+        if (row != nullptr && open_.contains(row->scheme())) update_open(row->scheme(), GroupIndex{g});
+    }
+}
+
 // Brings the list of open groups up to date with what is free in `group`.
 void Pool::update_open(SchemeId scheme, GroupIndex group) {
     auto& open = open_groups(scheme).groups;
-    const std::uint32_t free = groups_->free_places(group);
+    const std::uint32_t free = may_take_from(group) ? groups_->free_places(group) : 0;
     const auto at = std::lower_bound(open.begin(), open.end(), group,
                                      [](const wl::OpenGroup& o, GroupIndex g) { return o.group < g; });
     const bool listed = at != open.end() && at->group == group;
@@ -384,7 +400,10 @@ Task<Result<meta::MapEntry>> Pool::map_on_control(meta::VolumeId volume, Cluster
     const SchemeId scheme = v.info.scheme;
     auto group = co_await group_for_cluster(scheme);
     // Others may have run between the choice and this line, and taken the last place.
-    while (group && groups_->free_places(*group) == 0) group = co_await group_for_cluster(scheme);
+    while (group && (groups_->free_places(*group) == 0 || !may_take_from(*group))) {
+        update_open(scheme, *group);
+        group = co_await group_for_cluster(scheme);
+    }
     Result<void> result = group ? Result<void>{} : Result<void>{group.error()};
     meta::MapEntry entry;
     if (result) {

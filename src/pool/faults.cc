@@ -84,6 +84,7 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
         why.code == Errc::aborted ? "by command" : errc_name(why.code),
         why.os_errno);
     store_->drop_member(member);
+    update_all_open();
     meta::Record record;
     record.kind = meta::RecordKind::member_set;
     record.member_index = member;
@@ -96,6 +97,7 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
     if (committed) member_is_lost(member);
     event.set();
     losing_.erase(member);
+    if (!committed) update_all_open();
     co_return committed;
 }
 
@@ -110,6 +112,7 @@ void Pool::member_is_lost(MemberIndex member) {
     }
     if (device != nullptr && !stopped_) tasks_.spawn(retire_device(std::move(device)));
     damage_version_++;
+    update_all_open();
     rebuild_wake_.set();
 }
 

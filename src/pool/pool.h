@@ -219,7 +219,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
         Event made;
     };
     OpenGroups& open_groups(SchemeId scheme);
+    bool may_take_from(GroupIndex group) const;
     void update_open(SchemeId scheme, GroupIndex group);
+    void update_all_open();
     Task<void> make_groups(SchemeId scheme, unsigned count);
     Task<Result<GroupIndex>> make_group(SchemeId scheme);
     Result<std::vector<StripRef>> choose_strips(SchemeId scheme);
