@@ -156,10 +156,11 @@ std::uint32_t Draft::member_limit() const {
 std::uint64_t Draft::extent_total() const {
     std::uint64_t total = 0;
     for (std::uint32_t i = 0; i < member_limit(); i++) {
-        const Member* member = find_member(MemberIndex{static_cast<std::uint16_t>(i)});
-        if (member != nullptr && member->state != MemberState::removed) {
-            total += member->layout.extent_count;
-        }
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        const Member* member = find_member(index);
+        if (member == nullptr) continue;
+        const bool is_dead = member->state != MemberState::in_sync && used_extents(index) == 0;
+        if (!is_dead) total += member->layout.extent_count;
     }
     return total;
 }

@@ -27,7 +27,8 @@ class Draft final : public Facts {
 
     // At most what the state will hold; see checkpoint_bytes_max().
     const StateTally& tally() const { return tally_; }
-    // Extents of all members that are part of the pool.
+    // Extents of all members that groups may have to do with: one that is lost, and that no group
+    // names any more, does not stand in the way of those that take its place.
     std::uint64_t extent_total() const;
 
     const PoolInfo& pool() const override { return pool_ ? *pool_ : base_.pool(); }
