@@ -52,13 +52,18 @@ void Pool::each_group(const VisitGroup& visit) const {
     }
 }
 
-std::uint64_t Pool::data_bytes_total(const ec::Scheme& scheme) const {
-    // A group takes one strip of a failure domain at most: one entry for each.
+// What members hold that may hold data: a failure domain has one entry, since a group takes one strip of it at
+// most. Those that are lost count only on request.
+std::vector<std::uint64_t> Pool::extents_of_members(bool with_lost) const {
     std::vector<std::uint64_t> extents;
     std::map<std::string, std::uint64_t> domains;
-    for (const auto& member : state().members()) {
+    const auto& all = state().members();
+    for (std::size_t i = 0; i < all.size(); i++) {
+        const auto& member = all[i];
         if (!member || member->spare || member->removing) continue;
         if (member->state == meta::MemberState::removed) continue;
+        const bool live = members_.live(MemberIndex{static_cast<std::uint16_t>(i)}) != nullptr;
+        if (!live && !with_lost) continue;
         if (member->domain.empty()) {
             extents.push_back(member->layout.extent_count);
         } else {
@@ -66,6 +71,13 @@ std::uint64_t Pool::data_bytes_total(const ec::Scheme& scheme) const {
         }
     }
     for (const auto& [domain, sum] : domains) extents.push_back(sum);
+    return extents;
+}
+
+// A lost member counts only where a group cannot be complete without it, since groups may leave a strip on none.
+std::uint64_t Pool::data_bytes_total(const ec::Scheme& scheme) const {
+    auto extents = extents_of_members(false);
+    if (extents.size() < scheme.total_strips()) extents = extents_of_members(true);
     const std::uint64_t groups =
         wl::group_capacity(extents, scheme.total_strips(), scheme.losses_promised() > 0);
     return groups * raid::group_data_bytes(scheme, state().pool().extent_bytes);

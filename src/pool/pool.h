@@ -225,6 +225,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<void> make_groups(SchemeId scheme, unsigned count);
     Task<Result<GroupIndex>> make_group(SchemeId scheme);
     Result<std::vector<StripRef>> choose_strips(SchemeId scheme);
+    std::vector<std::uint64_t> extents_of_members(bool with_lost) const;
     bool room_for_group(SchemeId scheme) const;
     Result<GroupIndex> free_group_number();
     bool wants_open_group(SchemeId scheme) const;
