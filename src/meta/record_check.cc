@@ -261,8 +261,13 @@ Outcome<void> check_record(const Record& r, const Facts& facts) {
         case RecordKind::volume_set:
             return check_volume(r.volume, facts);
         case RecordKind::volume_remove:
-            if (facts.find_volume(r.volume.id) != nullptr) return {};
-            return misfit("volume {} is unknown", r.volume.id.get());
+            if (facts.find_volume(r.volume.id) == nullptr) {
+                return misfit("volume {} is unknown", r.volume.id.get());
+            }
+            if (facts.is_mapped_from(r.volume.id, ClusterIndex{0})) {
+                return misfit("volume {} still has clusters", r.volume.id.get());
+            }
+            return {};
         case RecordKind::map_set:
             return check_map(r, facts);
         case RecordKind::bad_set:

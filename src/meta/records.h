@@ -142,7 +142,7 @@ enum class RecordKind : std::uint8_t {
     group_remove = 6,   // group: its extents are free; no cluster may be mapped to it
     group_dirty = 7,    // groups: dirty := flag, for all of them
     volume_set = 8,     // volume (creates, or changes; a larger size grows the map)
-    volume_remove = 9,  // volume.id, with its whole map
+    volume_remove = 9,  // volume.id; none of its clusters may be mapped
     map_set = 10,       // volume.id, entries
     bad_set = 11,       // bad: added
     bad_clear = 12,     // bad: removed (the range or the part of it that this covers)

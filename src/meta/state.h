@@ -41,6 +41,10 @@ class VolumeMap {
     void grow(std::uint64_t clusters) { table_.grow(clusters); }  // never shrinks
     std::uint64_t mapped() const { return mapped_; }              // control reactor
 
+    // The first mapped cluster from `from` on; clusters() when there is none. Control reactor.
+    ClusterIndex next_mapped(ClusterIndex from) const {
+        return ClusterIndex{table_.next_stored(from.get())};
+    }
     // f(ClusterIndex, MapEntry) for every mapped cluster, in order. Control reactor.
     template <class F>
     void for_each_mapped(F&& f) const {

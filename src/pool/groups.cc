@@ -48,14 +48,12 @@ void GroupTable::load() {
         set_flag(group, kMarked, state_.is_dirty(group));
     }
     for (const auto& [id, volume] : state_.volumes()) {
-        for (std::uint64_t c = 0; c < volume.map->clusters(); c++) {
-            const meta::MapEntry entry = volume.map->get(ClusterIndex{c});
-            if (!entry.is_mapped()) continue;
+        volume.map->for_each_mapped([this](ClusterIndex, meta::MapEntry entry) {
             Places& p = used_places_.at(entry.group());
             XSAN_ASSERT(!p.used[entry.place()]);
             p.used[entry.place()] = true;
             p.used_count++;
-        }
+        });
     }
 }
 

@@ -306,6 +306,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Outcome<SchemeId> scheme_slot(const ec::Scheme& scheme, std::vector<meta::Record>& records) const;
     std::uint64_t provisioned_extents() const;
     Task<Outcome<void>> change_volume(const std::string& volume_name, meta::VolumeInfo info);
+    Task<Result<void>> unmap_all(meta::VolumeId id);
     Task<void> free_volume(meta::VolumeId id);
     void free_deleted_volumes();
 
