@@ -169,7 +169,10 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
     const std::uint64_t length = groups_->extent_bytes();
     Result<void> zeroed = Error{Errc::unsupported};
     if (device->limits().discard_zeroes) zeroed = co_await device->discard(offset, length);
-    if (!zeroed) zeroed = co_await device->write_zeroes(offset, length);
+    if (!zeroed) {
+        zeroed = co_await device->write_zeroes(offset, length);
+        if (zeroed) members_.slot(member).zeroed_bytes += length;
+    }
     // The zeros must be durable before anything says that this extent belongs to a group.
     if (zeroed && device->limits().volatile_cache) zeroed = co_await device->flush();
     if (!zeroed) {
