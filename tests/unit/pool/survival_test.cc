@@ -169,4 +169,86 @@ TEST_CASE("a drive that fails as the first entry is written is not recorded wher
     }
 }
 
+TEST_CASE("members that fail at one moment: no more are recorded than the scheme survives") {
+    unsigned refused = 0;
+    for (std::uint64_t n = 0; n < 40; n++) {
+        CAPTURE(n);
+        RigOptions options;
+        options.seed = n + 1;
+        Filled rig(options);
+        rig.require(rig.fail_drive(1));
+        // The first commit finds that drive 0 cannot be written; drive 2 fails some steps later.
+        sim::FaultRule rule;
+        rule.on = dev::IoKind::write;
+        rig.drives[0]->faults().add(rule);
+        const auto commit = [](Rig& r) -> Task<void> {
+            const auto set = co_await r.pool->set_rebuild(true, std::nullopt);
+            static_cast<void>(set);
+        };
+        const auto fail = [](Rig& r, Result<void>& result, bool& is_done) -> Task<void> {
+            result = co_await r.pool->member_failed(MemberIndex{2}, Error{Errc::device_gone});
+            is_done = true;
+        };
+        rig.world.spawn(commit(rig));
+        for (std::uint64_t s = 0; s < n; s++) rig.world.step();
+        Result<void> result;
+        bool done = false;
+        rig.world.spawn(fail(rig, result, done));
+        REQUIRE(rig.wait_until([&] { return done; }));
+        rig.world.run_for(kSecond);
+        CHECK(rig.in_sync() >= 4);
+        refused += result ? 0 : 1;
+        rig.check_content();
+        rig.abandon();
+        rig.drives[0]->faults().clear();
+        rig.require(rig.assemble());
+        CHECK(rig.in_sync() >= 4);
+        rig.check_content();
+        rig.stop();
+    }
+    CHECK(refused > 0);
+}
+
+TEST_CASE("a drive that fails while it is added is let go, whenever that is") {
+    // Its owner sees that it is gone.
+    struct Watched final : dev::BlockDevice {
+        Watched(sim::SimDevice& d, bool& g) : drive(d), gone(g) {}
+        ~Watched() override {
+            CHECK(drive.outstanding() == 0);
+            gone = true;
+        }
+        const dev::DeviceIdentity& identity() const override { return drive.identity(); }
+        const dev::DeviceLimits& limits() const override { return drive.limits(); }
+        void submit(dev::IoRequest& request) override { drive.submit(request); }
+        sim::SimDevice& drive;
+        bool& gone;
+    };
+    for (std::uint32_t n = 0; n < 30; n++) {
+        CAPTURE(n);
+        RigOptions options;
+        options.seed = n + 1;
+        Filled rig(options);
+        Model model(kVolume);
+        Work work{model, rig.create_volume("load", kVolume), 0, {.operations = 1'000'000, .errors_allowed = true}};
+        work.cluster_bytes = rig.volume("load").cluster_bytes();
+        start_workers(rig, work, 4, n);
+        sim::SimDevice& drive = rig.add_drive(64 * kMiB);
+        sim::FaultRule rule;
+        rule.on = dev::IoKind::write;
+        rule.skip = n;
+        drive.faults().add(rule);
+        bool gone = false;
+        std::vector<pool::NewDevice> devices;
+        devices.push_back({std::make_unique<Watched>(drive, gone), "", false});
+        const bool added = rig.world.run(rig.pool->add(devices)).has_value();
+        devices.clear();
+        if (!added) CHECK(rig.wait_until([&] { return gone; }, kSecond));
+        work.quit = true;
+        finish_workers(rig, work);
+        rig.check_content();
+        rig.abandon();
+        CHECK(gone);
+    }
+}
+
 }  // namespace xsan::test

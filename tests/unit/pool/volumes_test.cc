@@ -124,4 +124,29 @@ TEST_CASE("a pool is stopped while volumes are being deleted and drives rebuilt"
     rig.stop();
 }
 
+TEST_CASE("a write that is under way as its volume is deleted leaves nothing mapped") {
+    for (std::uint64_t n = 0; n < 60; n += 2) {
+        CAPTURE(n);
+        RigOptions options;
+        options.seed = n + 1;
+        Rig rig(options);
+        rig.create();
+        pool::Volume& v = rig.create_volume("data", 8 * kMiB);
+        REQUIRE(rig.fill(v, 4 * kMiB, kMiB) == Errc::ok);
+        auto data = Rig::pattern(0, 4096, 1);
+        const auto write = [](pool::Volume& volume, std::span<std::byte> from, bool& is_done) -> Task<void> {
+            const Errc code = co_await Rig::request(volume, dev::IoKind::write, 0, from, 0);
+            static_cast<void>(code);
+            is_done = true;
+        };
+        bool done = false;
+        rig.world.spawn(write(v, data, done), 1);
+        for (std::uint64_t s = 0; s < n; s++) rig.world.step();
+        rig.require(rig.world.run(rig.pool->delete_volume("data")));
+        REQUIRE(rig.wait_until([&] { return done && rig.pool->state().volumes().empty(); }, 60 * kSecond));
+        REQUIRE(rig.wait_until([&] { return rig.group_count() == 0; }, 60 * kSecond));
+        rig.stop();
+    }
+}
+
 }  // namespace xsan::test
