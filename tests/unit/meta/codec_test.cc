@@ -304,7 +304,7 @@ TEST_CASE("a full pool's checkpoint fits its slot") {
             tally.group_limit = extents;
             tally.row_bytes = extents * stored_row_bytes(1);
             tally.volume_count = 4;
-            tally.mapped_count = extents * (extent_bytes / kMiB);
+            tally.mapped_count = extents * (extent_bytes / kClusterBytesMin);
             CAPTURE(extents, extent_bytes);
             CHECK(checkpoint_bytes_max(tally) + kPageBytesMax <=
                   checkpoint_slot_bytes(extent_bytes, extents));

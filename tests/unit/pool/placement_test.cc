@@ -3,6 +3,8 @@
 #include <bit>
 #include <ranges>
 
+#include "meta/checkpoint.h"
+#include "meta/layout.h"
 #include "unit/pool/model.h"
 
 namespace xsan::test {
@@ -170,6 +172,33 @@ TEST_CASE("zeroing of extents counts as written") {
         CHECK(status.member.counters.written_bytes >= status.used_bytes);
     }
     rig.stop();
+}
+
+TEST_CASE("a pool filled to the last cluster has room for its metadata, whatever the scheme") {
+    for (const std::uint64_t extent : {kMiB, 16 * kMiB}) {
+        for (unsigned data = 1; data <= 32; data++) {
+            for (unsigned parity = 0; parity <= 3; parity++) {
+                for (std::uint32_t strip = 4096; strip <= kMiB; strip *= 2) {
+                    const auto name = std::to_string(data) + "+" + std::to_string(parity);
+                    if (data + parity < 2) continue;
+                    const ec::Scheme scheme = scheme_of(name, data + parity, strip);
+                    const std::uint64_t groups = meta::kExtentsDefault / scheme.total_strips();
+                    const std::uint32_t cluster = pool::cluster_bytes_of(scheme, extent);
+                    meta::StateTally tally;
+                    tally.member_bytes = 16 * 300;
+                    tally.scheme_count = 1;
+                    tally.group_limit = groups;
+                    tally.row_bytes = groups * meta::stored_row_bytes(scheme.total_strips());
+                    tally.volume_count = 8;
+                    tally.mapped_count = groups * (extent * data / cluster);
+                    CAPTURE(name, strip, extent, cluster);
+                    REQUIRE(cluster > meta::kClusterBytesMin);
+                    REQUIRE(meta::checkpoint_bytes_max(tally) + meta::kPageBytesMax <=
+                            meta::checkpoint_slot_bytes(extent, meta::kExtentsDefault));
+                }
+            }
+        }
+    }
 }
 
 }  // namespace xsan::test
