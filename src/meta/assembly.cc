@@ -70,6 +70,12 @@ Outcome<void> check_candidates(std::span<const Examined> found) {
                 Errc::invalid_argument,
                 fmt::format("{} and {} belong to different pools", found[0].name(), a.name()));
         }
+        if (a.superblock.pool_name != found[0].superblock.pool_name) {
+            return Failure(
+                Errc::corrupt,
+                fmt::format("{} and {} carry two names of one pool: '{}' and '{}'", found[0].name(),
+                            a.name(), found[0].superblock.pool_name, a.superblock.pool_name));
+        }
         for (std::size_t j = 0; j < i; j++) {
             if (found[j].superblock.member_uuid != a.superblock.member_uuid) continue;
             return Failure(

@@ -14,7 +14,7 @@
 
 namespace xsan::meta {
 
-// Refuses devices of several pools, and one member twice (a clone).
+// Refuses devices of several pools or with several names of one, and one member twice (a clone).
 Outcome<void> check_candidates(std::span<const Examined> found);
 
 // The device with the newest (epoch, sequence) of the history that all devices belong to.

@@ -101,6 +101,8 @@ void Draft::note_stale(MemberIndex index) {
 }
 
 void Draft::note_volume(const VolumeInfo& info) {
+    const VolumeInfo* old = find_volume(info.id);
+    cluster_total_ += info.clusters() - (old == nullptr ? 0 : old->clusters());
     if (find_volume(info.id) == nullptr) {
         tally_.volume_count++;
         auto& volume = volumes_[info.id];
@@ -110,6 +112,7 @@ void Draft::note_volume(const VolumeInfo& info) {
 }
 
 void Draft::note_volume_removed(VolumeId id) {
+    cluster_total_ -= find_volume(id)->clusters();
     if (is_base_volume_visible(id)) {
         base_.volumes().at(id).map->for_each_mapped([&](ClusterIndex cluster, MapEntry entry) {
             if (!entries_.contains({id, cluster})) mapped_[entry.group()]--;

@@ -122,6 +122,7 @@ class State final : public Facts {
     std::uint64_t mapped_in_group(GroupIndex group) const override;
     const VolumeInfo* find_volume(VolumeId id) const override;
     std::uint64_t volume_count() const override { return volumes_.size(); }
+    std::uint64_t cluster_total() const override { return cluster_total_; }
     bool is_volume_name_used(std::string_view name, VolumeId except) const override;
     bool is_mapped_from(VolumeId id, ClusterIndex first) const override;
 
@@ -159,6 +160,7 @@ class State final : public Facts {
     std::uint64_t dirty_count_ = 0;
     std::vector<std::uint32_t> group_mapped_;  // clusters mapped to each group
     std::uint64_t mapped_count_ = 0;
+    std::uint64_t cluster_total_ = 0;
     std::map<VolumeId, Volume> volumes_;
     std::vector<BadRange> bad_ranges_;
     std::vector<GroupRow::Ptr> retired_;

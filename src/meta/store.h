@@ -70,6 +70,8 @@ class Store {
     struct Assembly {
         bool accept_missing = false;
         std::uint64_t random = 0;  // entropy for a new lineage
+        // Whether the owner can work with the newest state; asked first. nullptr: yes.
+        std::function<Outcome<void>(const State&)> usable;
         // Whether no data is lost when these members are recorded as missing, beside those that
         // are not in sync already. Asked before anything is written: where it says no, the absent
         // members are waited for, unless they were accepted. nullptr: always.

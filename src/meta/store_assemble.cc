@@ -150,6 +150,10 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
         std::vector<bool> is_source_bad(found.size());
         const auto newest = co_await load_newest(found, is_source_bad);
         if (!newest) co_return newest.error();
+        if (how.usable) {
+            const auto usable = how.usable(state_);
+            if (!usable) co_return usable.error();
+        }
         const auto plan = plan_assembly(found, *newest, state_, is_source_bad, how.accept_missing);
         if (!plan) co_return plan.error();
         for (const auto& note : plan->notes)

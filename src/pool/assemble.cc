@@ -22,6 +22,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
     meta::Store::Assembly how;
     how.accept_missing = accept_missing;
     how.random = pool->rng_.next();
+    how.usable = check_usable;
     how.survives = survives_loss;
     XSAN_CO_TRY(pool->store_, meta::Store::assemble(std::move(examined), how));
     pool->open_members();

@@ -22,7 +22,7 @@ namespace xsan::pool {
 
 class GroupTable final : public raid::GroupMap {
   public:
-    static constexpr std::size_t kSchemesMax = 64;
+    static constexpr std::size_t kSchemesMax = meta::kSchemesMax;
 
     // The state must be loaded: it says how large the pool can get.
     GroupTable(const meta::State& state, MemberTable& members);

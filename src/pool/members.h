@@ -22,7 +22,7 @@
 
 namespace xsan::pool {
 
-inline constexpr unsigned kMembersMax = 1024;
+inline constexpr unsigned kMembersMax = meta::kMembersMax;
 
 // Free extents of one member. Control reactor.
 class ExtentAllocator {

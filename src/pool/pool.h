@@ -305,6 +305,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // volumes.cc
     Outcome<SchemeId> scheme_slot(const ec::Scheme& scheme, std::vector<meta::Record>& records) const;
     std::uint64_t provisioned_extents() const;
+    Outcome<void> check_volume_size(std::uint64_t size_bytes, std::uint32_t cluster_bytes,
+                                    std::uint64_t clusters_now) const;
     Task<Outcome<void>> change_volume(const std::string& volume_name, meta::VolumeInfo info);
     Task<Result<void>> unmap_all(meta::VolumeId id);
     Task<void> free_volume(meta::VolumeId id);

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <map>
 
+#include <fmt/format.h>
+
 #include "ec/geometry.h"
+#include "pool/groups.h"
 
 namespace xsan::pool {
 
@@ -14,6 +17,20 @@ bool can_decode_all(const ec::Codec& codec, ec::SlotMask lost) {
         if (!codec.can_decode(ec::strips_in(codec.scheme(), StripeIndex{stripe}, lost))) return false;
     }
     return true;
+}
+
+Outcome<void> check_usable(const meta::State& state) {
+    for (const auto& [id, volume] : state.volumes()) {
+        const ec::Scheme& scheme = *state.find_scheme(volume.info.scheme);
+        const std::uint32_t cluster = cluster_bytes_of(scheme, state.pool().extent_bytes);
+        if (volume.info.cluster_bytes == cluster) continue;
+        return Failure(Errc::unsupported,
+                       fmt::format("pool '{}' cannot start: volume '{}' has clusters of {} bytes, and this xsan "
+                                   "makes those of scheme {} of {}",
+                                   state.pool().name, volume.info.name, volume.info.cluster_bytes, scheme.name(),
+                                   cluster));
+    }
+    return {};
 }
 
 bool survives_loss(const meta::State& state, std::span<const MemberIndex> gone) {

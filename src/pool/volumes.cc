@@ -60,6 +60,16 @@ std::uint64_t Pool::provisioned_extents() const {
     return extents;
 }
 
+// Maps have limits of the format, however thin a volume is.
+Outcome<void> Pool::check_volume_size(std::uint64_t size_bytes, std::uint32_t cluster_bytes,
+                                      std::uint64_t clusters_now) const {
+    const std::uint64_t clusters = size_bytes / cluster_bytes + 1;
+    const std::uint64_t others = state().cluster_total() - clusters_now;
+    if (clusters <= meta::kClustersMax && others + clusters <= meta::kClustersTotalMax) return {};
+    return Failure(Errc::invalid_argument,
+                   fmt::format("a volume of {} is too large for pool '{}'", format_size(size_bytes), name()));
+}
+
 Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
     if (!admin_gate_.try_enter()) co_return refuse_stopping();
     AdminScope running(admin_gate_);
@@ -94,6 +104,7 @@ Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
                           fmt::format("no room for a volume in pool '{}': the smallest one has {}", name(),
                                       format_size(cluster)));
     }
+    XSAN_CO_CHECK_VOID(check_volume_size(options.size_bytes, cluster, 0));
     meta::Record record;
     record.kind = meta::RecordKind::volume_set;
     std::uint32_t id = 0;
@@ -148,6 +159,7 @@ Task<Outcome<void>> Pool::resize_volume(const std::string& volume_name, std::uin
                           fmt::format("volume '{}' has {}: it can grow, but not shrink to {}", volume_name,
                                       format_size(info.size_bytes), format_size(size_bytes)));
     }
+    XSAN_CO_CHECK_VOID(check_volume_size(size_bytes, info.cluster_bytes, info.clusters()));
     info.size_bytes = size_bytes;
     const auto changed = co_await change_volume(volume_name, std::move(info));
     if (changed) volume->refresh();

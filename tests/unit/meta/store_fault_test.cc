@@ -144,10 +144,10 @@ TEST_CASE("a new member gets the pool's metadata, a dropped one is recorded with
 namespace {
 
 // Members of 40 extents each, with numbers from `first` on; there is no device for them.
-std::vector<Record> deviceless_members(unsigned first, unsigned count) {
+std::vector<Record> deviceless_members(const StoreFixture& f, unsigned first, unsigned count) {
     std::vector<Record> records;
     for (unsigned i = first; i < first + count; i++) {
-        Record member = member_record(i);
+        Record member = member_record(i, f.layout);
         member.member.layout.extent_count = 40;
         records.push_back(std::move(member));
     }
@@ -159,9 +159,9 @@ std::vector<Record> deviceless_members(unsigned first, unsigned count) {
 TEST_CASE("the growth limit holds for members that are there, not for those that were lost") {
     StoreFixture f(2, 1, kMiB);
     REQUIRE(f.create());  // 64 of 1024 extents
-    CHECK(f.commit(deviceless_members(10, 30)).error().code == Errc::no_space);
+    CHECK(f.commit(deviceless_members(f, 10, 30)).error().code == Errc::no_space);
     // Each of these is recorded as missing with its own first entry.
-    for (unsigned i = 0; i < 4; i++) REQUIRE(f.commit(deviceless_members(10 + 20 * i, 20)));
+    for (unsigned i = 0; i < 4; i++) REQUIRE(f.commit(deviceless_members(f, 10 + 20 * i, 20)));
     CHECK(state_of(*f.store, 30) == MemberState::missing);
     // One that groups name still counts.
     Record row;
@@ -173,7 +173,7 @@ TEST_CASE("the growth limit holds for members that are there, not for those that
                       StripRef(MemberIndex{static_cast<std::uint16_t>(11 + 2 * i)}, ExtentIndex{0}, StripState::ok)};
         REQUIRE(f.commit({row}));
     }
-    CHECK(f.commit(deviceless_members(90, 2)).error().code == Errc::no_space);
+    CHECK(f.commit(deviceless_members(f, 90, 2)).error().code == Errc::no_space);
 }
 
 TEST_CASE("the loss of a member can be committed when the tables are full") {

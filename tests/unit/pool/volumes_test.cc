@@ -28,6 +28,9 @@ TEST_CASE("a volume grows and keeps its content; it does not shrink") {
     REQUIRE(rig.fill(v, 15 * kMiB, kMiB) == Errc::ok);
     CHECK_FALSE(rig.world.run(rig.pool->resize_volume("data", 8 * kMiB)).has_value());
     CHECK_FALSE(rig.world.run(rig.pool->resize_volume("none", 8 * kMiB)).has_value());
+    const auto huge = rig.world.run(rig.pool->resize_volume("data", UINT64_MAX));
+    REQUIRE_FALSE(huge.has_value());
+    CHECK(huge.error().code == Errc::invalid_argument);
     rig.stop();
     rig.require(rig.assemble());
     CHECK(rig.holds(rig.volume(), 0, 4 * kMiB));
