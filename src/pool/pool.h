@@ -5,7 +5,7 @@
 // leaves a clean mark, or abandon(), which leaves the pool as a crash would; one of them must be awaited
 // before destruction.
 //
-// Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters),
+// Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters), capacity.cc,
 // faults.cc (losing members), rebuild.cc, resync.cc (dirty groups, resync, scrub), volumes.cc.
 #pragma once
 
@@ -226,6 +226,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<GroupIndex>> make_group(SchemeId scheme);
     Result<std::vector<StripRef>> choose_strips(SchemeId scheme);
     std::vector<std::uint64_t> extents_of_members(bool with_lost) const;
+    std::uint64_t groups_that_fit(const ec::Scheme& scheme, bool with_lost, bool keeps_spare) const;
     bool room_for_group(SchemeId scheme) const;
     Result<GroupIndex> free_group_number();
     bool wants_open_group(SchemeId scheme) const;

@@ -124,6 +124,23 @@ TEST_CASE("a lost member takes its space along, but for the groups that need it"
     rig.stop();
 }
 
+TEST_CASE("a volume that was promised its size can be filled after a loss that the spare space makes up for") {
+    RigOptions options;
+    options.members = 8;
+    Rig rig(options);
+    rig.create();
+    pool::Volume& v = rig.create_volume("data", 0);
+    const std::uint64_t bytes = round_down(v.limits().size_bytes, kMiB);
+    REQUIRE(rig.fill(v, 0, kMiB) == Errc::ok);
+    rig.require(rig.fail_drive(3));
+    REQUIRE(rig.wait_for_rebuild());
+    for (std::uint64_t at = kMiB; at < bytes; at += kMiB) REQUIRE(rig.fill(v, at, kMiB) == Errc::ok);
+    REQUIRE(rig.wait_for_rebuild());
+    CHECK(rig.pool->rebuild_status().unplaced_groups == 0);
+    for (std::uint64_t at = 0; at < bytes; at += kMiB) REQUIRE(rig.holds(v, at, kMiB));
+    rig.stop();
+}
+
 TEST_CASE("nothing is written into a group that has lost too much") {
     RigOptions options;
     options.members = 10;

@@ -67,6 +67,7 @@ TEST_CASE("a power cut at any step of a creation leaves a pool or none, and the 
         o.name = "tank";
         o.scheme = rig.scheme();
         o.extent_bytes = kMiB;
+        o.consistency = rig.options.consistency;
         bool done = false;
         const auto create = [](Rig& r, pool::CreateOptions& how, std::vector<pool::NewDevice>& from,
                                bool& is_done) -> Task<void> {
