@@ -34,13 +34,6 @@ Failure forked(const Examined& a, const Examined& b) {
             b.lineage().to_string(), a.end.sequence, b.end.sequence));
 }
 
-std::string describe(MemberIndex index, const Member& member) {
-    std::string text = fmt::format("member {} ({}", index.get(), member.uuid.to_string());
-    if (!member.path.empty()) text += fmt::format(", last seen as {}", member.path);
-    if (!member.serial.empty()) text += fmt::format(", serial {}", member.serial);
-    return text + ")";
-}
-
 // How a device whose member is in sync in the newest state stands to that state.
 enum class Standing { current, behind, rolled_back, contradicts };
 
@@ -61,6 +54,13 @@ Standing standing_of(const Examined& device, const Examined& newest) {
 
 }  // namespace
 
+std::string describe_member(MemberIndex index, const Member& member) {
+    std::string text = fmt::format("member {} ({}", index.get(), member.uuid.to_string());
+    if (!member.path.empty()) text += fmt::format(", last seen as {}", member.path);
+    if (!member.serial.empty()) text += fmt::format(", serial {}", member.serial);
+    return text + ")";
+}
+
 Outcome<void> check_candidates(std::span<const Examined> found) {
     if (found.empty()) return Failure(Errc::not_found, "no device of the pool was found");
     for (std::size_t i = 0; i < found.size(); i++) {
@@ -69,6 +69,12 @@ Outcome<void> check_candidates(std::span<const Examined> found) {
             return Failure(
                 Errc::invalid_argument,
                 fmt::format("{} and {} belong to different pools", found[0].name(), a.name()));
+        }
+        if (a.superblock.pool_name != found[0].superblock.pool_name) {
+            return Failure(
+                Errc::corrupt,
+                fmt::format("{} and {} carry two names of one pool: '{}' and '{}'", found[0].name(),
+                            a.name(), found[0].superblock.pool_name, a.superblock.pool_name));
         }
         for (std::size_t j = 0; j < i; j++) {
             if (found[j].superblock.member_uuid != a.superblock.member_uuid) continue;
@@ -171,7 +177,7 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
         in_sync++;
         if (present.contains(index)) continue;
         plan.absent.push_back(index);
-        missing += (missing.empty() ? "" : ", ") + describe(index, *member);
+        missing += (missing.empty() ? "" : ", ") + describe_member(index, *member);
     }
     if (votes * 2 > in_sync) return plan;
     if (accept_missing) {

@@ -14,7 +14,7 @@
 
 namespace xsan::meta {
 
-// Refuses devices of several pools, and one member twice (a clone).
+// Refuses devices of several pools or with several names of one, and one member twice (a clone).
 Outcome<void> check_candidates(std::span<const Examined> found);
 
 // The device with the newest (epoch, sequence) of the history that all devices belong to.
@@ -22,6 +22,9 @@ Outcome<void> check_candidates(std::span<const Examined> found);
 // device is left.
 Outcome<std::size_t> pick_newest(std::span<const Examined> found,
                                  const std::vector<bool>& is_source_bad);
+
+// The member for a person: index, UUID, where it was last seen, serial number.
+std::string describe_member(MemberIndex index, const Member& member);
 
 // Positions in `found`, sorted out by the newest state.
 struct AssemblyPlan {

@@ -3,7 +3,7 @@
 // Pages are 4 to 64 KiB, each with its own header and CRC, in the order of their types. The
 // superblock names the checkpoint by slot, length and a CRC over the pages' CRCs. Decoding refuses,
 // with a sentence, whatever could not have come from a State: unknown types, wrong order, rows that
-// share extents, two clusters in one place of a group.
+// share extents. Whether clusters share places is asked when the log was replayed: check_places().
 #pragma once
 
 #include <array>
@@ -98,6 +98,9 @@ CheckpointImage encode_checkpoint(const State& state, const CheckpointIdentity& 
 // Failures: checksum_mismatch (damaged), version_mismatch, corrupt.
 Outcome<State> decode_checkpoint(std::span<const std::byte> image, std::uint32_t crc,
                                  const CheckpointIdentity& identity);
+
+// No two clusters share a place in a group: true of a state when its log has been replayed, too.
+Outcome<void> check_places(const State& state);
 
 // At most how large a checkpoint of a state with these sizes is. A commit that would make it larger
 // than a slot is refused with no_space.

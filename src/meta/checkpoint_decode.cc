@@ -50,7 +50,6 @@ class Decoder {
 
     Outcome<Page> take_page(std::span<const std::byte>& in);
     Outcome<void> apply_page(const Page& page);
-    Outcome<void> check_places() const;
     State take_state() { return std::move(state_); }
 
   private:
@@ -195,31 +194,6 @@ Outcome<void> Decoder::apply_map(const Page& page) {
     return state_.apply(record_);
 }
 
-// No two clusters share a place in a group.
-Outcome<void> Decoder::check_places() const {
-    std::vector<std::vector<bool>> used(state_.group_limit());
-    bool shared = false;
-    for (const auto& [id, volume] : state_.volumes()) {
-        volume.map->for_each_mapped([&](ClusterIndex, MapEntry entry) {
-            auto& places = used[entry.group().get()];
-            if (places.empty()) {
-                const auto& scheme = *state_.find_scheme(volume.info.scheme);
-                // By stripes, which clusters of every size are made of.
-                places.resize(state_.pool().extent_bytes / scheme.strip_bytes);
-            }
-            const auto& scheme = *state_.find_scheme(volume.info.scheme);
-            const auto stripes = volume.info.cluster_bytes / scheme.stripe_data_bytes();
-            for (std::uint64_t s = 0; s < stripes; s++) {
-                auto place = places[entry.place() * stripes + s];
-                shared = shared || place;
-                place = true;
-            }
-        });
-    }
-    if (shared) return broken("two clusters share a place in a group");
-    return {};
-}
-
 }  // namespace
 
 Outcome<State> decode_checkpoint(std::span<const std::byte> image, std::uint32_t crc,
@@ -239,8 +213,31 @@ Outcome<State> decode_checkpoint(std::span<const std::byte> image, std::uint32_t
         return Failure(Errc::checksum_mismatch,
                        "the checkpoint is not the one the superblock names");
     }
-    XSAN_TRY_VOID(decoder.check_places());
     return decoder.take_state();
+}
+
+Outcome<void> check_places(const State& state) {
+    std::vector<std::vector<bool>> used(state.group_limit());
+    bool shared = false;
+    for (const auto& [id, volume] : state.volumes()) {
+        volume.map->for_each_mapped([&](ClusterIndex, MapEntry entry) {
+            auto& places = used[entry.group().get()];
+            if (places.empty()) {
+                const auto& scheme = *state.find_scheme(volume.info.scheme);
+                // By stripes, which clusters of every size are made of.
+                places.resize(state.pool().extent_bytes / scheme.strip_bytes);
+            }
+            const auto& scheme = *state.find_scheme(volume.info.scheme);
+            const auto stripes = volume.info.cluster_bytes / scheme.stripe_data_bytes();
+            for (std::uint64_t s = 0; s < stripes; s++) {
+                auto place = places[entry.place() * stripes + s];
+                shared = shared || place;
+                place = true;
+            }
+        });
+    }
+    if (shared) return broken("two clusters share a place in a group");
+    return {};
 }
 
 }  // namespace xsan::meta

@@ -18,6 +18,9 @@ void Draft::note(const Record& r) {
             pool_ = r.pool;
             break;
         case RecordKind::member_set:
+            if (const Member* old = find_member(r.member_index)) {
+                tally_.member_bytes -= stored_member_bytes(*old);
+            }
             members_[r.member_index] = r.member;
             tally_.member_bytes += stored_member_bytes(r.member);
             break;
@@ -98,6 +101,8 @@ void Draft::note_stale(MemberIndex index) {
 }
 
 void Draft::note_volume(const VolumeInfo& info) {
+    const VolumeInfo* old = find_volume(info.id);
+    cluster_total_ += info.clusters() - (old == nullptr ? 0 : old->clusters());
     if (find_volume(info.id) == nullptr) {
         tally_.volume_count++;
         auto& volume = volumes_[info.id];
@@ -107,6 +112,7 @@ void Draft::note_volume(const VolumeInfo& info) {
 }
 
 void Draft::note_volume_removed(VolumeId id) {
+    cluster_total_ -= find_volume(id)->clusters();
     if (is_base_volume_visible(id)) {
         base_.volumes().at(id).map->for_each_mapped([&](ClusterIndex cluster, MapEntry entry) {
             if (!entries_.contains({id, cluster})) mapped_[entry.group()]--;
@@ -153,10 +159,11 @@ std::uint32_t Draft::member_limit() const {
 std::uint64_t Draft::extent_total() const {
     std::uint64_t total = 0;
     for (std::uint32_t i = 0; i < member_limit(); i++) {
-        const Member* member = find_member(MemberIndex{static_cast<std::uint16_t>(i)});
-        if (member != nullptr && member->state != MemberState::removed) {
-            total += member->layout.extent_count;
-        }
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        const Member* member = find_member(index);
+        if (member == nullptr) continue;
+        const bool is_dead = member->state != MemberState::in_sync && used_extents(index) == 0;
+        if (!is_dead) total += member->layout.extent_count;
     }
     return total;
 }

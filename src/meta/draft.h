@@ -20,14 +20,16 @@ namespace xsan::meta {
 class Draft final : public Facts {
   public:
     // `base` outlives the draft and does not change meanwhile.
-    explicit Draft(const State& base) : base_(base), tally_(base.tally()) {}
+    explicit Draft(const State& base)
+        : base_(base), tally_(base.tally()), cluster_total_(base.cluster_total()) {}
 
     // Checks the record against the draft, then adds it.
     Outcome<void> add(const Record& record);
 
     // At most what the state will hold; see checkpoint_bytes_max().
     const StateTally& tally() const { return tally_; }
-    // Extents of all members that are part of the pool.
+    // Extents of all members that groups may have to do with: one that is lost, and that no group
+    // names any more, does not stand in the way of those that take its place.
     std::uint64_t extent_total() const;
 
     const PoolInfo& pool() const override { return pool_ ? *pool_ : base_.pool(); }
@@ -40,6 +42,7 @@ class Draft final : public Facts {
     std::uint64_t mapped_in_group(GroupIndex group) const override;
     const VolumeInfo* find_volume(VolumeId id) const override;
     std::uint64_t volume_count() const override { return tally_.volume_count; }
+    std::uint64_t cluster_total() const override { return cluster_total_; }
     bool is_volume_name_used(std::string_view name, VolumeId except) const override;
     bool is_mapped_from(VolumeId id, ClusterIndex first) const override;
 
@@ -66,6 +69,7 @@ class Draft final : public Facts {
 
     const State& base_;
     StateTally tally_;
+    std::uint64_t cluster_total_ = 0;
     std::optional<PoolInfo> pool_;
     std::map<MemberIndex, Member> members_;
     std::map<SchemeId, ec::Scheme> schemes_;

@@ -65,6 +65,25 @@ Outcome<void> replay(State& state, const LogScan& scan) {
     return {};
 }
 
+// What the superblock says of the pool is what the pool says, and the store can work with it.
+Outcome<void> check_loaded(const State& state, const Superblock& superblock) {
+    const auto differs = [](const char* what) {
+        return Failure(Errc::corrupt,
+                       fmt::format("its superblock and its metadata name different {}", what));
+    };
+    const PoolInfo& pool = state.pool();
+    if (pool.uuid != superblock.pool_uuid) return differs("pools");
+    if (pool.name != superblock.pool_name) return differs("names of the pool");
+    if (pool.extent_bytes != superblock.extent_bytes ||
+        pool.extents_max != superblock.extents_max) {
+        return differs("sizes of the pool");
+    }
+    if (checkpoint_bytes_max(state.tally()) > superblock.layout.checkpoint_slot_bytes) {
+        return Failure(Errc::corrupt, "its metadata is larger than the place for it");
+    }
+    return check_places(state);
+}
+
 }  // namespace
 
 Task<Outcome<Examined>> examine(dev::BlockDevice& device) {
@@ -116,6 +135,8 @@ Task<Outcome<State>> load_state(Examined from) {
     const LogRegion log = co_await read_log(device, from.superblock);
     const auto replayed = replay(*state, log.scan);
     if (!replayed) co_return named(device, replayed.error());
+    const auto fits = check_loaded(*state, from.superblock);
+    if (!fits) co_return named(device, fits.error());
     if (!log.scan.end.same_point(from.end)) {
         const Failure failure(Errc::corrupt, "its metadata log changes while it is read");
         co_return named(device, failure);

@@ -31,6 +31,7 @@ class Facts {
     virtual std::uint64_t mapped_in_group(GroupIndex group) const = 0;
     virtual const VolumeInfo* find_volume(VolumeId id) const = 0;
     virtual std::uint64_t volume_count() const = 0;
+    virtual std::uint64_t cluster_total() const = 0;  // of all volumes, mapped or not
     virtual bool is_volume_name_used(std::string_view name, VolumeId except) const = 0;
     // Whether any cluster at or behind `first` is mapped.
     virtual bool is_mapped_from(VolumeId id, ClusterIndex first) const = 0;

@@ -10,10 +10,10 @@ namespace xsan::meta {
 
 std::uint64_t checkpoint_slot_bytes(std::uint64_t extent_bytes, std::uint32_t extents_max) {
     const std::uint64_t extents = extents_max;
-    const std::uint64_t clusters = extents * divide_up(extent_bytes, kMiB);
+    const std::uint64_t clusters = extents * divide_up(extent_bytes, kClusterBytesMin);
     // A row of one strip per extent, a dirty bit each, and every cluster in a run of its own.
     const std::uint64_t tables = extents * 18 + extents / 8 + clusters * 16;
-    return round_up(256 * kKiB + tables + tables / 64, kMiB);
+    return round_up(512 * kKiB + tables + tables / 64, kMiB);
 }
 
 std::uint64_t metadata_log_bytes(std::uint64_t extent_bytes, std::uint32_t extents_max) {
@@ -54,7 +54,7 @@ Outcome<MemberLayout> member_layout(const LayoutInput& input) {
                         format_size(l.data_offset)));
     }
     l.extent_count = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>((end - l.data_offset) / input.extent_bytes, kExtentsMax));
+        std::min<std::uint64_t>((end - l.data_offset) / input.extent_bytes, input.pool_extents_max));
     return l;
 }
 

@@ -14,6 +14,9 @@ inline constexpr std::uint64_t kMemberBytesMin = 64 * kMiB;
 inline constexpr std::uint64_t kHeadBytes = 128 * kKiB;  // superblock copies 0 and 1
 inline constexpr std::uint64_t kTailBytes = 128 * kKiB;  // superblock copies 2 and 3
 
+// Clusters are larger: a power of two of stripes, as near below 1 MiB as they come.
+inline constexpr std::uint64_t kClusterBytesMin = 512 * kKiB;
+
 struct LayoutInput {
     std::uint64_t device_bytes = 0;
     std::uint64_t extent_bytes = 0;

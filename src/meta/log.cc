@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/units.h"
+#include "meta/records.h"
 
 namespace xsan::meta {
 namespace {
@@ -49,7 +50,8 @@ LogPosition log_advance(const LogPosition& at, std::uint64_t length, std::uint64
 
 dev::AlignedBuffer encode_log_entry(const LogEntryInput& input) {
     const std::uint64_t length = log_entry_bytes(input.records.size());
-    XSAN_ASSERT(length <= input.region_bytes && input.epoch >= input.after.epoch);
+    XSAN_ASSERT(length <= input.region_bytes && length <= kLogEntryBytesMax);
+    XSAN_ASSERT(input.epoch >= input.after.epoch);
     dev::AlignedBuffer buffer(length);
     LogEntryHeader header{};
     header.magic = kLogMagic;
@@ -89,8 +91,9 @@ std::optional<LogEntry> decode_log_entry(std::span<const std::byte> region, std:
     LogEntryHeader h;
     std::memcpy(&h, region.data() + offset, sizeof h);
     if (h.magic != kLogMagic || h.version != kLogVersion) return std::nullopt;
+    if (h.epoch >= kSequenceEnd || h.sequence >= kSequenceEnd) return std::nullopt;
     if (h.length < kLogBlockBytes || h.length % kLogBlockBytes != 0 ||
-        h.length > region.size() - offset || h.record_bytes > h.length - sizeof h) {
+        h.length > kLogEntryBytesMax || h.length > region.size() - offset || h.record_bytes > h.length - sizeof h) {
         return std::nullopt;
     }
     const auto bytes = region.subspan(offset, h.length);
@@ -130,8 +133,10 @@ LogScan scan_log(std::span<const std::byte> region, const LogPosition& start,
     // An entry is only written when its predecessors are durable on all members of the log, so one
     // that is newer, of this history and whole proves that what is missing before it was once
     // there.
-    for (std::uint64_t offset = 0; offset < region.size(); offset += kLogBlockBytes) {
+    std::uint64_t step = kLogBlockBytes;
+    for (std::uint64_t offset = 0; offset < region.size(); offset += step) {
         const auto entry = decode_log_entry(region, offset, identity.pool_uuid);
+        step = entry ? entry->length : kLogBlockBytes;  // nothing else is inside a whole entry
         if (entry && entry->sequence > scan.end.sequence && entry->epoch >= scan.end.epoch &&
             (entry->lineage == scan.end.lineage || entry->lineage == identity.lineage)) {
             scan.unreachable_sequence = std::max(scan.unreachable_sequence, entry->sequence);

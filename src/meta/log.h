@@ -24,6 +24,9 @@ namespace xsan::meta {
 inline constexpr std::size_t kLogBlockBytes = 4096;
 inline constexpr std::uint64_t kLogMagic = 0x31474f4c4e415358;  // "XSANLOG1"
 inline constexpr std::uint16_t kLogVersion = 1;
+// A commit has at most 1 MiB of records; the rest is for the losses that the store adds, one record
+// for each of kMembersMax members.
+inline constexpr std::size_t kLogEntryBytesMax = 3u << 20;
 
 enum LogFlags : std::uint16_t {
     kLogClean = 1,  // the pool was stopped in order: nothing was in flight behind this entry

@@ -29,7 +29,7 @@ Outcome<void> check_pool(const PoolInfo& next, const Facts& facts) {
     if (!is_name(next.name)) return misfit("'{}' is no name for a pool", next.name);
     if (next.consistency > Consistency::log) return misfit("unknown consistency policy");
     if (next.extent_bytes < kMiB || !std::has_single_bit(next.extent_bytes) ||
-        next.extent_bytes > kTiB) {
+        next.extent_bytes > kExtentBytesMax) {
         return misfit("an extent size of {} bytes is not possible", next.extent_bytes);
     }
     if (next.extents_max == 0 || next.extents_max > kExtentsMax) {
@@ -44,10 +44,29 @@ Outcome<void> check_pool(const PoolInfo& next, const Facts& facts) {
     return {};
 }
 
+// Together with the other members there are or were: entries and checkpoints have one place on all of them.
+Outcome<void> check_among_members(MemberIndex index, const MemberLayout& next, const Facts& facts) {
+    if (next.extent_count > facts.pool().extents_max) {
+        return misfit("member {} has more extents than the growth limit allows", index.get());
+    }
+    std::uint64_t extents = next.extent_count;
+    for (std::uint16_t i = 0; i < kMembersMax; i++) {
+        const Member* other = facts.find_member(MemberIndex{i});
+        if (other == nullptr || i == index.get()) continue;
+        extents += other->layout.extent_count;
+        if (other->layout.checkpoint_slot_bytes != next.checkpoint_slot_bytes ||
+            other->layout.metadata_log_bytes != next.metadata_log_bytes) {
+            return misfit("members {} and {} have metadata of different sizes", i, index.get());
+        }
+    }
+    if (extents > kExtentsTotalMax) return misfit("the members have too many extents");
+    return {};
+}
+
 Outcome<void> check_member(MemberIndex index, const Member& next, const Facts& facts) {
     const unsigned i = index.get();
     if (facts.pool().uuid.is_nil()) return misfit("member {} comes before its pool", i);
-    if (i >= StripRef::kMembersMax) return misfit("member index {} is out of range", i);
+    if (i >= kMembersMax) return misfit("member index {} is out of range", i);
     if (next.uuid.is_nil()) return misfit("member {} has no UUID", i);
     if (next.state < MemberState::in_sync || next.state > MemberState::removed) {
         return misfit("member {} has an unknown state", i);
@@ -56,6 +75,7 @@ Outcome<void> check_member(MemberIndex index, const Member& next, const Facts& f
         if (text->size() > kTextBytesMax) return misfit("member {} has a text too long", i);
     }
     XSAN_TRY_VOID(check_layout(next.layout, facts.pool().extent_bytes));
+    XSAN_TRY_VOID(check_among_members(index, next.layout, facts));
     if (facts.is_member_uuid_used(next.uuid, index)) {
         return misfit("member {} has the UUID of another member", i);
     }
@@ -148,6 +168,8 @@ Outcome<void> check_volume(const VolumeInfo& next, const Facts& facts) {
         return misfit("volume '{}' has a size of {} bytes", next.name, next.size_bytes);
     }
     const VolumeInfo* now = facts.find_volume(next.id);
+    const std::uint64_t others = facts.cluster_total() - (now == nullptr ? 0 : now->clusters());
+    if (others + next.clusters() > kClustersTotalMax) return misfit("the volumes are too large");
     if (now == nullptr) {
         if (facts.volume_count() >= kVolumesMax) return misfit("there are too many volumes");
         return {};
@@ -223,7 +245,7 @@ Outcome<void> check_layout(const MemberLayout& l, std::uint64_t extent_bytes) {
     }
     if (l.metadata_offset < 128 * kKiB) return bad("metadata over the superblock");
     if (l.checkpoint_slot_bytes == 0) return bad("no checkpoint slot");
-    if (l.metadata_log_bytes < 32 * kKiB || l.metadata_log_bytes > kGiB) return bad("log size");
+    if (l.metadata_log_bytes < 32 * kKiB || l.metadata_log_bytes > 64 * kMiB) return bad("log size");
     if (l.log_offset() + l.metadata_log_bytes > l.stripe_log_offset) return bad("metadata size");
     if (l.stripe_log_offset + l.stripe_log_bytes > l.data_offset) return bad("stripe log");
     if (l.size_bytes < 256 * kKiB || l.data_offset > l.size_bytes - 128 * kKiB) {
@@ -261,8 +283,13 @@ Outcome<void> check_record(const Record& r, const Facts& facts) {
         case RecordKind::volume_set:
             return check_volume(r.volume, facts);
         case RecordKind::volume_remove:
-            if (facts.find_volume(r.volume.id) != nullptr) return {};
-            return misfit("volume {} is unknown", r.volume.id.get());
+            if (facts.find_volume(r.volume.id) == nullptr) {
+                return misfit("volume {} is unknown", r.volume.id.get());
+            }
+            if (facts.is_mapped_from(r.volume.id, ClusterIndex{0})) {
+                return misfit("volume {} still has clusters", r.volume.id.get());
+            }
+            return {};
         case RecordKind::map_set:
             return check_map(r, facts);
         case RecordKind::bad_set:

@@ -19,10 +19,15 @@ using VolumeId = Strong<struct VolumeIdTag, std::uint32_t>;  // never reused wit
 // Limits of the format. A decoder refuses what is beyond them before it allocates.
 inline constexpr std::size_t kNameBytesMax = 32;   // of a pool or a volume
 inline constexpr std::size_t kTextBytesMax = 255;  // path, model, serial, domain
-inline constexpr std::uint32_t kSchemesMax = 1024;
+inline constexpr std::uint32_t kMembersMax = 1024;
+inline constexpr std::uint32_t kSchemesMax = 64;
 inline constexpr std::uint32_t kVolumesMax = 16384;
 inline constexpr std::uint64_t kClustersMax = 1ull << 32;  // of one volume
+inline constexpr std::uint64_t kClustersTotalMax = 1ull << 34;  // of all volumes
+inline constexpr std::uint64_t kExtentBytesMax = 1ull << 30;
 inline constexpr std::uint32_t kExtentsMax = 1u << 24;     // the largest growth limit
+inline constexpr std::uint64_t kExtentsTotalMax = 1ull << 28;  // of all members there ever were
+inline constexpr std::uint64_t kSequenceEnd = 1ull << 62;  // epochs and sequences are below
 inline constexpr std::uint32_t kExtentsDefault = 131072;   // the usual one
 
 enum class MemberState : std::uint8_t {
@@ -142,7 +147,7 @@ enum class RecordKind : std::uint8_t {
     group_remove = 6,   // group: its extents are free; no cluster may be mapped to it
     group_dirty = 7,    // groups: dirty := flag, for all of them
     volume_set = 8,     // volume (creates, or changes; a larger size grows the map)
-    volume_remove = 9,  // volume.id, with its whole map
+    volume_remove = 9,  // volume.id; none of its clusters may be mapped
     map_set = 10,       // volume.id, entries
     bad_set = 11,       // bad: added
     bad_clear = 12,     // bad: removed (the range or the part of it that this covers)

@@ -65,6 +65,23 @@ class SharedTable {
         }
     }
 
+    // The first index from `from` on where something is stored; limit() when there is none. The
+    // writer's thread.
+    std::uint64_t next_stored(std::uint64_t from) const {
+        const auto* directory = directory_.load(std::memory_order_relaxed);
+        for (std::uint64_t i = from; i < limit();) {
+            const Chunk* chunk = directory[i / kChunk].load(std::memory_order_relaxed);
+            if (chunk == nullptr) {
+                i = (i / kChunk + 1) * kChunk;
+            } else if (!((*chunk)[i % kChunk].load(std::memory_order_relaxed) == T{})) {
+                return i;
+            } else {
+                i++;
+            }
+        }
+        return limit();
+    }
+
     // Calls f(index, value) for every stored value that is not T{}, in order. The writer's thread.
     template <class F>
     void for_each(F&& f) const {

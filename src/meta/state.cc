@@ -147,6 +147,7 @@ bool State::is_dirty(GroupIndex group) const {
 
 void State::set_volume(const VolumeInfo& info) {
     Volume& volume = volumes_[info.id];
+    cluster_total_ += info.clusters() - volume.info.clusters();
     volume.info = info;
     if (!volume.map) volume.map = std::make_unique<VolumeMap>(info.clusters());
     volume.map->grow(info.clusters());
@@ -158,6 +159,7 @@ void State::remove_volume(VolumeId id) {
     map.for_each_mapped(
         [this](ClusterIndex, MapEntry entry) { group_mapped_[entry.group().get()]--; });
     mapped_count_ -= map.mapped();
+    cluster_total_ -= found->second.info.clusters();
     volumes_.erase(found);
 }
 

@@ -41,6 +41,10 @@ class VolumeMap {
     void grow(std::uint64_t clusters) { table_.grow(clusters); }  // never shrinks
     std::uint64_t mapped() const { return mapped_; }              // control reactor
 
+    // The first mapped cluster from `from` on; clusters() when there is none. Control reactor.
+    ClusterIndex next_mapped(ClusterIndex from) const {
+        return ClusterIndex{table_.next_stored(from.get())};
+    }
     // f(ClusterIndex, MapEntry) for every mapped cluster, in order. Control reactor.
     template <class F>
     void for_each_mapped(F&& f) const {
@@ -118,6 +122,7 @@ class State final : public Facts {
     std::uint64_t mapped_in_group(GroupIndex group) const override;
     const VolumeInfo* find_volume(VolumeId id) const override;
     std::uint64_t volume_count() const override { return volumes_.size(); }
+    std::uint64_t cluster_total() const override { return cluster_total_; }
     bool is_volume_name_used(std::string_view name, VolumeId except) const override;
     bool is_mapped_from(VolumeId id, ClusterIndex first) const override;
 
@@ -155,6 +160,7 @@ class State final : public Facts {
     std::uint64_t dirty_count_ = 0;
     std::vector<std::uint32_t> group_mapped_;  // clusters mapped to each group
     std::uint64_t mapped_count_ = 0;
+    std::uint64_t cluster_total_ = 0;
     std::map<VolumeId, Volume> volumes_;
     std::vector<BadRange> bad_ranges_;
     std::vector<GroupRow::Ptr> retired_;

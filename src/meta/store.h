@@ -62,7 +62,7 @@ class Store {
     // Finds the newest state among the examined devices of ONE pool and decides whether it may
     // start (design: a strict majority of that state's in-sync members is present; members that are
     // already recorded as missing, faulty or removed do not count; `accept_missing` overrides and
-    // starts a new lineage). Refuses forks, clones (one member UUID twice) and unknown features.
+    // starts a new lineage), and whether data survives without the absent ones. Refuses forks, clones (one member UUID twice) and unknown features.
     // Writes nothing until it has decided; then repairs superblock copies, completes the newest
     // state on all present members that are in sync in it, and commits a raised epoch together with
     // `missing` for absent members. Devices whose member is not in sync in the newest state are
@@ -70,6 +70,12 @@ class Store {
     struct Assembly {
         bool accept_missing = false;
         std::uint64_t random = 0;  // entropy for a new lineage
+        // Whether the owner can work with the newest state; asked first. nullptr: yes.
+        std::function<Outcome<void>(const State&)> usable;
+        // Whether no data is lost when these members are recorded as missing, beside those that
+        // are not in sync already. Asked before anything is written: where it says no, the absent
+        // members are waited for, unless they were accepted. nullptr: always.
+        std::function<bool(const State&, std::span<const MemberIndex>)> survives;
     };
     static Task<Outcome<std::unique_ptr<Store>>> assemble(std::vector<Examined> found,
                                                           Assembly how);
@@ -99,7 +105,7 @@ class Store {
 
     // Takes a new or returning member into the set that commits are written to: formats or
     // completes its metadata first (a checkpoint of the current state), then commits `records`
-    // (which make it in_sync).
+    // (which make it in_sync). After a failure the device is the caller's alone.
     Task<Outcome<void>> add_member(NewMember member, std::vector<Record> records);
     // Stops writing to a member (after a commit that marked it not in sync, or before: then the
     // next entry marks it missing).
@@ -107,7 +113,8 @@ class Store {
     // Returns when no I/O that was running at the call is running any more.
     Task<void> drained();
 
-    // The store found that a member cannot be written; it is recorded already.
+    // The store has recorded that a member is lost: it could not be written, or was dropped before its
+    // owner's own record of that could be committed. Perhaps told once more after such a record.
     std::function<void(MemberIndex, Error)> on_member_lost;
     // Whether the pool would survive that all of these are recorded as lost; without it, always. What it does
     // not survive is not recorded: the drives may come back with everything. The store is broken then.
@@ -195,6 +202,7 @@ class Store {
     Task<Outcome<void>> start(std::vector<Examined> found, Assembly how);
     Task<Outcome<std::size_t>> load_newest(std::span<const Examined> found,
                                            std::vector<bool>& is_source_bad);
+    Outcome<void> check_absent(const AssemblyPlan& plan, const Assembly& how) const;
     void take_plan(std::span<const Examined> found, std::size_t newest, const AssemblyPlan& plan,
                    Assembly how);
     Task<std::vector<std::size_t>> raise_epoch(std::span<Examined> found, AssemblyPlan plan);

@@ -53,6 +53,21 @@ Task<Outcome<std::size_t>> Store::load_newest(std::span<const Examined> found,
     }
 }
 
+// What becomes missing is stale for ever, so nobody becomes that without whom data would be lost.
+Outcome<void> Store::check_absent(const AssemblyPlan& plan, const Assembly& how) const {
+    if (how.accept_missing || !how.survives || how.survives(state_, plan.absent)) return {};
+    std::string missing;
+    for (const MemberIndex index : plan.absent) {
+        missing += (missing.empty() ? "" : ", ") + describe_member(index, *state_.find_member(index));
+    }
+    return Failure(
+        Errc::too_many_failures,
+        fmt::format("pool '{}' cannot start: it holds data that cannot be read without members that are "
+                    "missing: {}; bring them back, or accept the loss of what only they know with "
+                    "'assemble --accept-missing'",
+                    state_.pool().name, missing));
+}
+
 // Takes over what the plan says; nothing is written yet.
 void Store::take_plan(std::span<const Examined> found, std::size_t newest, const AssemblyPlan& plan,
                       Assembly how) {
@@ -135,11 +150,17 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
         std::vector<bool> is_source_bad(found.size());
         const auto newest = co_await load_newest(found, is_source_bad);
         if (!newest) co_return newest.error();
+        if (how.usable) {
+            const auto usable = how.usable(state_);
+            if (!usable) co_return usable.error();
+        }
         const auto plan = plan_assembly(found, *newest, state_, is_source_bad, how.accept_missing);
         if (!plan) co_return plan.error();
-        take_plan(found, *newest, *plan, how);
         for (const auto& note : plan->notes)
             log(LogLevel::warning, "{}", note);
+        const auto allowed = check_absent(*plan, how);
+        if (!allowed) co_return allowed.error();
+        take_plan(found, *newest, *plan, how);
         AssemblyPlan writes = *plan;
         auto failed = co_await raise_epoch(found, std::move(writes));
         if (failed.empty()) break;
@@ -152,10 +173,20 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
         if (found.empty())
             co_return Failure(Errc::io_error, "no device of the pool can be written");
     }
+    if (how.survives) {
+        may_lose = [this, survives = how.survives](std::span<const MemberIndex> lost) {
+            return survives(state_, lost);
+        };
+    }
     // The first entry of the epoch; it marks the absent members by itself.
     Batch batch;
     const Result<void> appended = co_await append(std::move(batch));
-    if (!appended) co_return Failure(Errc::io_error, "no device of the pool can be written");
+    if (!appended) {
+        co_return Failure(Errc::io_error,
+                          fmt::format("pool '{}' cannot start: devices that it cannot do without cannot be "
+                                      "written",
+                                      state_.pool().name));
+    }
     report_losses();
     co_return Outcome<void>();
 }

@@ -222,6 +222,8 @@ Task<Outcome<void>> Store::add_member(NewMember member, std::vector<Record> reco
                              fmt::format("{}: cannot be written", member.device->identity().path));
         }
     }
+    // The caller takes the device away: nothing may be under way to it.
+    if (!joined) co_await drained();
     gate_.leave();
     co_return joined;
 }

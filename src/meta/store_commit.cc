@@ -17,6 +17,14 @@ namespace {
 // always fit.
 constexpr std::uint64_t kSlotReserve = kPageBytesMax;
 
+// Does the commit nothing but take members out of sync? It must always be possible.
+bool only_loses(const Draft& before, std::span<const Record> records) {
+    return std::ranges::all_of(records, [&before](const Record& r) {
+        return r.kind == RecordKind::member_set && r.member.state != MemberState::in_sync &&
+               before.find_member(r.member_index) != nullptr;
+    });
+}
+
 }  // namespace
 
 void Store::Batch::add(Record record) {
@@ -108,6 +116,7 @@ std::vector<Store::Pending*> Store::take_batch(Batch& batch) {
         if (!taken.empty() && batch.bytes.size() + next->bytes.size() > commit_bytes_max()) break;
         queue_.pop_front();
         Error error;
+        const bool is_loss = only_loses(*draft, next->records);
         for (const auto& record : next->records) {
             const auto added = draft->add(record);
             if (added) continue;
@@ -116,7 +125,7 @@ std::vector<Store::Pending*> Store::take_batch(Batch& batch) {
             error = Errc::corrupt;
             break;
         }
-        if (error.is_ok() && !fits_on_disk(*draft)) error = Errc::no_space;
+        if (error.is_ok() && !is_loss && !fits_on_disk(*draft)) error = Errc::no_space;
         if (error.is_ok()) {
             batch.bytes.insert(batch.bytes.end(), next->bytes.begin(), next->bytes.end());
             std::move(next->records.begin(), next->records.end(),
@@ -207,9 +216,11 @@ void Store::note_loss(MemberIndex index, Error error) {
     }
 }
 
+// A loss that could not be recorded is not reported: what the member misses must not be acknowledged.
 void Store::report_losses() {
+    if (is_broken_) return;
     for (const auto& [index, error] : std::exchange(losses_, {})) {
-        log(LogLevel::error, "member {} of pool '{}' cannot be written ({})", index.get(),
+        log(LogLevel::error, "member {} of pool '{}' is recorded as lost ({})", index.get(),
             state_.pool().name, errc_name(error.code));
         if (on_member_lost) on_member_lost(index, error);
     }
@@ -230,8 +241,10 @@ Task<Result<void>> Store::append(Batch batch) {
         overlay_records(overlay, state_, batch.records);
         auto losses = loss_records(overlay);
         overlay_records(overlay, state_, losses);
-        for (auto& record : losses)
+        for (auto& record : losses) {
+            losses_.try_emplace(record.member_index, Errc::device_gone);  // dropped by the owner
             batch.add(std::move(record));
+        }
         again = co_await write_entry(batch, overlay);
         std::move(batch.records.begin(), batch.records.end(), std::back_inserter(durable));
         batch.records.clear();

@@ -125,9 +125,13 @@ Outcome<void> decode_lists(const SuperblockCopy& c, Superblock& s) {
 
 Outcome<void> check_fields(const Superblock& s) {
     if (s.pool_uuid.is_nil() || s.member_uuid.is_nil()) return broken("a UUID is missing");
-    if (s.extent_bytes < kMiB || s.extent_bytes > kTiB || s.extents_max == 0 ||
-        s.extents_max > kExtentsMax || s.member_index.get() >= StripRef::kMembersMax) {
+    if (s.extent_bytes < kMiB || s.extent_bytes > kExtentBytesMax || s.extents_max == 0 ||
+        s.extents_max > kExtentsMax || s.layout.extent_count > s.extents_max ||
+        s.member_index.get() >= kMembersMax) {
         return broken("a number is out of range");
+    }
+    for (const auto number : {s.epoch, s.sequence, s.checkpoint.epoch, s.checkpoint.sequence}) {
+        if (number >= kSequenceEnd) return broken("an epoch or sequence is out of range");
     }
     XSAN_TRY_VOID(check_layout(s.layout, s.extent_bytes));
     const auto& c = s.checkpoint;

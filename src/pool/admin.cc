@@ -1,4 +1,5 @@
 // Members by command, and what `show` says.
+#include <algorithm>
 #include <charconv>
 
 #include "base/log.h"
@@ -137,6 +138,20 @@ Task<Outcome<void>> Pool::go_live(MemberIndex member) {
     co_return Failure(Errc::io_error, fmt::format("{} was lost again as it came in", path));
 }
 
+// Does the member, which is away, hold the strip of a group with data that is beyond decoding without it?
+bool Pool::is_needed(MemberIndex member) const {
+    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
+        const GroupIndex group{g};
+        const GroupRow* row = state().row(group);
+        if (row == nullptr || groups_->mapped_places(group) == 0) continue;
+        const bool holds = std::ranges::any_of(row->strips(), [member](const StripRef& strip) {
+            return strip.state() == StripState::ok && strip.member() == member;
+        });
+        if (holds && !groups_->survives(*row, groups_->lost_slots(*row))) return true;
+    }
+    return false;
+}
+
 Task<Outcome<void>> Pool::readmit(Found& found) {
     if (!admin_gate_.try_enter()) co_return refuse_stopping();
     AdminScope running(admin_gate_);
@@ -156,6 +171,14 @@ Task<Outcome<void>> Pool::readmit(Found& found) {
     }
     if (found.device->limits().size_bytes < member.layout.size_bytes) {
         co_return Failure(Errc::invalid_argument, fmt::format("{} is smaller than it was", path));
+    }
+    if (is_needed(index)) {
+        co_return Failure(
+            Errc::too_many_failures,
+            fmt::format("{} stays out: what it missed would make all of it stale, and pool '{}' holds data that "
+                        "cannot be read without it any more; bring the other missing drives back first, or give "
+                        "it up with 'add --force'",
+                        path, name()));
     }
     // What it holds is stale, all of it, and that becomes durable together with its return.
     meta::Record stale;

@@ -7,88 +7,6 @@
 #include "wl/capacity.h"
 
 namespace xsan::pool {
-namespace {
-
-// Failure domains by name; members without one are domains of their own.
-wl::DomainId domain_id(const std::string& domain, std::map<std::string, std::uint32_t>& known) {
-    if (domain.empty()) return wl::kNoDomain;
-    const auto next = static_cast<std::uint32_t>(known.size());
-    return wl::DomainId{known.emplace(domain, next).first->second};
-}
-
-}  // namespace
-
-std::vector<wl::MemberCandidate> Pool::members() const {
-    std::vector<wl::MemberCandidate> out;
-    std::map<std::string, std::uint32_t> domains;
-    const auto& all = state().members();
-    for (std::size_t i = 0; i < all.size(); i++) {
-        if (!all[i] || all[i]->state == meta::MemberState::removed) continue;
-        const MemberIndex index{static_cast<std::uint16_t>(i)};
-        const ExtentAllocator& extents = members_.slot(index).extents;
-        wl::MemberCandidate candidate;
-        candidate.member = index;
-        candidate.domain = domain_id(all[i]->domain, domains);
-        candidate.extents_free = extents.free();
-        candidate.extents_total = all[i]->layout.extent_count;
-        candidate.spare = all[i]->spare;
-        candidate.healthy = members_.live(index) != nullptr && !losing_.contains(index) &&
-                            !all[i]->removing;
-        out.push_back(candidate);
-    }
-    return out;
-}
-
-void Pool::each_group(const VisitGroup& visit) const {
-    std::vector<MemberIndex> members;
-    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
-        const GroupRow* row = state().row(GroupIndex{g});
-        if (row == nullptr) continue;
-        members.clear();
-        for (const StripRef& strip : row->strips()) {
-            if (strip.state() != StripState::none) members.push_back(strip.member());
-        }
-        visit(members);
-    }
-}
-
-std::uint64_t Pool::data_bytes_total(const ec::Scheme& scheme) const {
-    // A group takes one strip of a failure domain at most: one entry for each.
-    std::vector<std::uint64_t> extents;
-    std::map<std::string, std::uint64_t> domains;
-    for (const auto& member : state().members()) {
-        if (!member || member->spare || member->removing) continue;
-        if (member->state == meta::MemberState::removed) continue;
-        if (member->domain.empty()) {
-            extents.push_back(member->layout.extent_count);
-        } else {
-            domains[member->domain] += member->layout.extent_count;
-        }
-    }
-    for (const auto& [domain, sum] : domains) extents.push_back(sum);
-    const std::uint64_t groups =
-        wl::group_capacity(extents, scheme.total_strips(), scheme.losses_promised() > 0);
-    return groups * raid::group_data_bytes(scheme, state().pool().extent_bytes);
-}
-
-// The space that is left out of a pool's capacity is for rebuilds: a new group may not take it.
-bool Pool::room_for_group(SchemeId scheme) const {
-    const ec::Scheme& s = *state().schemes()[scheme.get()];
-    const std::uint64_t capacity =
-        data_bytes_total(s) / s.data_strips / state().pool().extent_bytes * s.total_strips();
-    const std::uint64_t used =
-        groups_->strips_in_use() + reserved_groups_.size() * s.total_strips();
-    return used + s.total_strips() <= capacity;
-}
-
-GroupIndex Pool::free_group_number() {
-    while (state().row(GroupIndex{free_group_from_}) != nullptr) free_group_from_++;
-    for (std::uint32_t g = free_group_from_;; g++) {
-        const GroupIndex group{g};
-        if (state().row(group) == nullptr && !reserved_groups_.contains(group)) return group;
-    }
-}
-
 void Pool::give_back(const std::vector<StripRef>& strips, const std::vector<MemberIndex>& kept) {
     std::vector<MemberIndex> released;
     for (const StripRef& strip : strips) {
@@ -156,7 +74,10 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
     const std::uint64_t length = groups_->extent_bytes();
     Result<void> zeroed = Error{Errc::unsupported};
     if (device->limits().discard_zeroes) zeroed = co_await device->discard(offset, length);
-    if (!zeroed) zeroed = co_await device->write_zeroes(offset, length);
+    if (!zeroed) {
+        zeroed = co_await device->write_zeroes(offset, length);
+        if (zeroed) members_.slot(member).zeroed_bytes += length;
+    }
     // The zeros must be durable before anything says that this extent belongs to a group.
     if (zeroed && device->limits().volatile_cache) zeroed = co_await device->flush();
     if (!zeroed) {
@@ -167,10 +88,12 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
 }
 
 Task<Result<GroupIndex>> Pool::make_group(SchemeId scheme) {
+    const auto number = free_group_number();
+    if (!number) co_return number.error();
+    const GroupIndex group = *number;
     auto chosen = choose_strips(scheme);
     if (!chosen) co_return chosen.error();
     const std::vector<StripRef> strips = *chosen;
-    const GroupIndex group = free_group_number();
     reserved_groups_.insert(group);
     std::vector<Task<Result<void>>> zeroing;
     for (const StripRef& strip : strips) {
@@ -216,10 +139,26 @@ Pool::OpenGroups& Pool::open_groups(SchemeId scheme) {
     return at->second;
 }
 
+// Nothing new goes where it could not be read again.
+bool Pool::may_take_from(GroupIndex group) const {
+    const GroupRow* row = state().row(group);
+    if (row == nullptr) return false;
+    const ec::SlotMask lost = lost_soon(*row);
+    return lost == 0 || groups_->survives(*row, lost);
+}
+
+// After members were lost, or were not after all.
+void Pool::update_all_open() {
+    for (std::uint32_t g = 0; g < state().group_limit(); g++) {
+        const GroupRow* row = state().row(GroupIndex{g});
+        if (row != nullptr && open_.contains(row->scheme())) update_open(row->scheme(), GroupIndex{g});
+    }
+}
+
 // Brings the list of open groups up to date with what is free in `group`.
 void Pool::update_open(SchemeId scheme, GroupIndex group) {
     auto& open = open_groups(scheme).groups;
-    const std::uint32_t free = groups_->free_places(group);
+    const std::uint32_t free = may_take_from(group) ? groups_->free_places(group) : 0;
     const auto at = std::lower_bound(open.begin(), open.end(), group,
                                      [](const wl::OpenGroup& o, GroupIndex g) { return o.group < g; });
     const bool listed = at != open.end() && at->group == group;
@@ -295,72 +234,6 @@ Task<Result<GroupIndex>> Pool::group_for_cluster(SchemeId scheme) {
     }
 }
 
-// Is a group of this scheme kept open though nothing is in it?
-bool Pool::wants_open_group(SchemeId scheme) const {
-    for (const auto& [id, volume] : state().volumes()) {
-        if (volume.info.scheme == scheme && !volume.info.name.empty()) return true;
-    }
-    return false;
-}
-
-// Gives the extents of groups that hold nothing any more to whoever needs them, another scheme or a rebuild.
-// The caller holds no quiescence token.
-Task<void> Pool::remove_empty_groups(SchemeId scheme) {
-    if (removing_groups_) co_return;
-    removing_groups_ = true;
-    const ec::Scheme& s = *state().schemes()[scheme.get()];
-    std::vector<GroupIndex> groups;
-    for (const wl::OpenGroup& open : open_groups(scheme).groups) groups.push_back(open.group);
-    while (!groups.empty() && !stopping_) {
-        const GroupIndex group = groups.back();
-        groups.pop_back();
-        std::size_t keep = 0;
-        if (wants_open_group(scheme)) {
-            const auto all = members();
-            const auto usable = static_cast<unsigned>(
-                std::count_if(all.begin(), all.end(), [](const auto& c) { return c.healthy && !c.spare; }));
-            keep = std::max(1u, wl::interleave_width(usable, s.total_strips())) + 1;
-        }
-        if (open_groups(scheme).groups.size() <= keep) break;
-        const bool busy = movers_.contains(group) || cleaning_.contains(group) ||
-                          marking_.contains(group) || unmapping_.contains(group) ||
-                          groups_->flag(group, GroupTable::kSuspect);
-        if (busy || groups_->free_places(group) != groups_->places(scheme)) continue;
-        const auto removed = co_await remove_group(group);
-        if (!removed) break;
-    }
-    removing_groups_ = false;
-}
-
-// Of an empty group. From the first line on nobody can take a place in it.
-Task<Result<void>> Pool::remove_group(GroupIndex group) {
-    const GroupRow& row = *state().row(group);
-    const SchemeId scheme = row.scheme();
-    const std::vector<StripRef> strips(row.strips().begin(), row.strips().end());
-    groups_->group_removed(group);
-    update_open(scheme, group);
-    reserved_groups_.insert(group);
-    meta::Record record;
-    record.kind = meta::RecordKind::group_remove;
-    record.group = group;
-    std::vector<meta::Record> records;
-    records.push_back(std::move(record));
-    const auto committed = co_await commit(std::move(records));
-    if (committed) {
-        co_await engine_->quiescence().synchronize();
-        give_back(strips, {});
-        free_group_from_ = std::min(free_group_from_, group.get());
-        rebuild_wake_.set();
-    } else {
-        groups_->group_created(group);
-        groups_->set_flag(group, GroupTable::kMarked, state().is_dirty(group));
-        groups_->set_flag(group, GroupTable::kHasBad, has_bad(group));
-        update_open(scheme, group);
-    }
-    reserved_groups_.erase(group);
-    co_return committed;
-}
-
 Task<Result<meta::MapEntry>> Pool::map_cluster(meta::VolumeId volume, ClusterIndex cluster) {
     auto on_control = [&]() { return map_on_control(volume, cluster); };
     co_return co_await call_on(control(), on_control);
@@ -381,7 +254,10 @@ Task<Result<meta::MapEntry>> Pool::map_on_control(meta::VolumeId volume, Cluster
     const SchemeId scheme = v.info.scheme;
     auto group = co_await group_for_cluster(scheme);
     // Others may have run between the choice and this line, and taken the last place.
-    while (group && groups_->free_places(*group) == 0) group = co_await group_for_cluster(scheme);
+    while (group && (groups_->free_places(*group) == 0 || !may_take_from(*group))) {
+        update_open(scheme, *group);
+        group = co_await group_for_cluster(scheme);
+    }
     Result<void> result = group ? Result<void>{} : Result<void>{group.error()};
     meta::MapEntry entry;
     if (result) {

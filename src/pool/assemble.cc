@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "pool/pool.h"
+#include "pool/survival.h"
 #include "pool/volume.h"
 #include "reactor/cross.h"
 #include "wl/registry.h"
@@ -21,6 +22,8 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
     meta::Store::Assembly how;
     how.accept_missing = accept_missing;
     how.random = pool->rng_.next();
+    how.usable = check_usable;
+    how.survives = survives_loss;
     XSAN_CO_TRY(pool->store_, meta::Store::assemble(std::move(examined), how));
     pool->open_members();
 
@@ -60,8 +63,10 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
 // Tables that do not depend on which devices are present.
 void Pool::open_members() {
     store_->on_member_lost = [this](MemberIndex member, Error why) {
-        log(LogLevel::error, "pool {}: member {} could not take a metadata commit ({}) and was dropped",
-            name(), member.get(), errc_name(why.code));
+        if (!losing_.contains(member)) {
+            log(LogLevel::error, "pool {}: member {} could not take a metadata commit ({}) and was dropped",
+                name(), member.get(), errc_name(why.code));
+        }
         member_is_lost(member);
     };
     store_->may_lose = [this](std::span<const MemberIndex> members) { return may_lose(members); };
@@ -234,6 +239,7 @@ Task<void> Pool::abandon() {
     co_await stop_jobs();
     if (stripe_log_ != nullptr) co_await stripe_log_->close();
     co_await store_->close();
+    co_await tasks_.join();  // its last commits may have lost members
     co_await close_devices();
     stopped_ = true;
     placement_->stop();

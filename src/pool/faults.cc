@@ -19,6 +19,21 @@ std::string describe(const std::optional<meta::Member>& member, MemberIndex inde
 
 }  // namespace
 
+// Is the member's loss being recorded, by us or by the store, which decides by itself and tells us afterwards?
+bool Pool::is_going(MemberIndex member) const {
+    return losing_.contains(member) || store_->device(member) == nullptr;
+}
+
+// Strips that are lost now or in a moment.
+ec::SlotMask Pool::lost_soon(const GroupRow& row) const {
+    ec::SlotMask lost = groups_->lost_slots(row);
+    const auto strips = row.strips();
+    for (std::size_t i = 0; i < strips.size(); i++) {
+        if (strips[i].state() != StripState::none && is_going(strips[i].member())) lost |= ec::SlotMask{1} << i;
+    }
+    return lost;
+}
+
 // Members may be lost when every group that holds data stays decodable without them. Members whose loss is
 // being recorded right now count as lost already.
 bool Pool::may_lose(std::span<const MemberIndex> members) const {
@@ -27,13 +42,11 @@ bool Pool::may_lose(std::span<const MemberIndex> members) const {
         const GroupRow* row = state().row(group);
         if (row == nullptr || groups_->mapped_places(group) == 0) continue;
         const ec::SlotMask lost_now = groups_->lost_slots(*row);
-        ec::SlotMask lost = lost_now;
+        ec::SlotMask lost = lost_soon(*row);
         const auto strips = row->strips();
         for (std::size_t i = 0; i < strips.size(); i++) {
             const bool goes = std::find(members.begin(), members.end(), strips[i].member()) != members.end();
-            if (strips[i].state() != StripState::none && (goes || losing_.contains(strips[i].member()))) {
-                lost |= ec::SlotMask{1} << i;
-            }
+            if (strips[i].state() != StripState::none && goes) lost |= ec::SlotMask{1} << i;
         }
         if (lost != lost_now && !groups_->survives(*row, lost)) return false;
     }
@@ -71,6 +84,7 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
         why.code == Errc::aborted ? "by command" : errc_name(why.code),
         why.os_errno);
     store_->drop_member(member);
+    update_all_open();
     meta::Record record;
     record.kind = meta::RecordKind::member_set;
     record.member_index = member;
@@ -83,6 +97,7 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
     if (committed) member_is_lost(member);
     event.set();
     losing_.erase(member);
+    if (!committed) update_all_open();
     co_return committed;
 }
 
@@ -97,6 +112,7 @@ void Pool::member_is_lost(MemberIndex member) {
     }
     if (device != nullptr && !stopped_) tasks_.spawn(retire_device(std::move(device)));
     damage_version_++;
+    update_all_open();
     rebuild_wake_.set();
 }
 

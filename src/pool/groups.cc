@@ -5,7 +5,7 @@
 #include <bit>
 
 #include "base/units.h"
-#include "ec/geometry.h"
+#include "pool/survival.h"
 
 namespace xsan::pool {
 
@@ -21,7 +21,7 @@ GroupTable::GroupTable(const meta::State& state, MemberTable& members)
       members_(members),
       codecs_(kSchemesMax),
       cluster_bytes_(kSchemesMax),
-      flags_(std::make_unique<std::atomic<std::uint8_t>[]>(kGroupsMax)) {}
+      flags_(std::make_unique<std::atomic<std::uint8_t>[]>(state.pool().extents_max)) {}
 
 void GroupTable::refresh_schemes() {
     const auto& schemes = state_.schemes();
@@ -48,14 +48,12 @@ void GroupTable::load() {
         set_flag(group, kMarked, state_.is_dirty(group));
     }
     for (const auto& [id, volume] : state_.volumes()) {
-        for (std::uint64_t c = 0; c < volume.map->clusters(); c++) {
-            const meta::MapEntry entry = volume.map->get(ClusterIndex{c});
-            if (!entry.is_mapped()) continue;
+        volume.map->for_each_mapped([this](ClusterIndex, meta::MapEntry entry) {
             Places& p = used_places_.at(entry.group());
             XSAN_ASSERT(!p.used[entry.place()]);
             p.used[entry.place()] = true;
             p.used_count++;
-        }
+        });
     }
 }
 
@@ -124,12 +122,7 @@ ec::SlotMask GroupTable::lost_slots(const GroupRow& r) const {
 }
 
 bool GroupTable::survives(const GroupRow& r, ec::SlotMask lost) const {
-    const ec::Codec& c = codec(r.scheme());
-    const unsigned period = ec::layout_period(c.scheme());
-    for (unsigned stripe = 0; stripe < period; stripe++) {
-        if (!c.can_decode(ec::strips_in(c.scheme(), StripeIndex{stripe}, lost))) return false;
-    }
-    return true;
+    return can_decode_all(codec(r.scheme()), lost);
 }
 
 }  // namespace xsan::pool

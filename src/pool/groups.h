@@ -22,9 +22,9 @@ namespace xsan::pool {
 
 class GroupTable final : public raid::GroupMap {
   public:
-    static constexpr std::uint32_t kGroupsMax = 1u << 20;
-    static constexpr std::size_t kSchemesMax = 64;
+    static constexpr std::size_t kSchemesMax = meta::kSchemesMax;
 
+    // The state must be loaded: it says how large the pool can get.
     GroupTable(const meta::State& state, MemberTable& members);
 
     // raid::GroupMap
@@ -39,6 +39,9 @@ class GroupTable final : public raid::GroupMap {
     unsigned member_limit() const override { return member_limit_.load(std::memory_order_acquire); }
     bool may_be_torn(GroupIndex group, StripeIndex) const override { return flag(group, kSuspect); }
     bool is_mapped(GroupIndex group, std::uint64_t data_offset) const override;
+
+    // Group numbers are below this: the growth limit of the pool, since a group has an extent at least.
+    std::uint32_t groups_max() const { return state_.pool().extents_max; }
 
     // Called once the durable state is loaded, and after each change of schemes or members.
     void load();

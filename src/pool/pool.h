@@ -5,7 +5,7 @@
 // leaves a clean mark, or abandon(), which leaves the pool as a crash would; one of them must be awaited
 // before destruction.
 //
-// Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters),
+// Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters), capacity.cc,
 // faults.cc (losing members), rebuild.cc, resync.cc (dirty groups, resync, scrub), volumes.cc.
 #pragma once
 
@@ -223,12 +223,16 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
         Event made;
     };
     OpenGroups& open_groups(SchemeId scheme);
+    bool may_take_from(GroupIndex group) const;
     void update_open(SchemeId scheme, GroupIndex group);
+    void update_all_open();
     Task<void> make_groups(SchemeId scheme, unsigned count);
     Task<Result<GroupIndex>> make_group(SchemeId scheme);
     Result<std::vector<StripRef>> choose_strips(SchemeId scheme);
+    std::vector<std::uint64_t> extents_of_members(bool with_lost) const;
+    std::uint64_t groups_that_fit(const ec::Scheme& scheme, bool with_lost, bool keeps_spare) const;
     bool room_for_group(SchemeId scheme) const;
-    GroupIndex free_group_number();
+    Result<GroupIndex> free_group_number();
     bool wants_open_group(SchemeId scheme) const;
     Task<void> remove_empty_groups(SchemeId scheme);
     Task<Result<void>> remove_group(GroupIndex group);
@@ -255,6 +259,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
 
     // faults.cc
     Task<Result<void>> lose_member(MemberIndex member, meta::MemberState state, Error why);
+    bool is_going(MemberIndex member) const;
+    ec::SlotMask lost_soon(const GroupRow& row) const;
     bool may_lose(std::span<const MemberIndex> members) const;
     void member_is_lost(MemberIndex member);
     Task<void> retire_device(std::unique_ptr<dev::BlockDevice> device);
@@ -286,6 +292,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // admin.cc
     Task<Outcome<void>> go_live(MemberIndex member);
     bool is_only_receiving(MemberIndex member) const;
+    bool is_needed(MemberIndex member) const;
     bool store_needs_members() const;
 
     // resync.cc
@@ -311,7 +318,10 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // volumes.cc
     Outcome<SchemeId> scheme_slot(const ec::Scheme& scheme, std::vector<meta::Record>& records) const;
     std::uint64_t provisioned_extents() const;
+    Outcome<void> check_volume_size(std::uint64_t size_bytes, std::uint32_t cluster_bytes,
+                                    std::uint64_t clusters_now) const;
     Task<Outcome<void>> change_volume(const std::string& volume_name, meta::VolumeInfo info);
+    Task<Result<void>> unmap_all(meta::VolumeId id);
     Task<void> free_volume(meta::VolumeId id);
     void free_deleted_volumes();
 

@@ -187,6 +187,7 @@ Task<void> Pool::move_group(RunningMover& running) {
     const auto result = co_await run_mover(mover);
     if (result) {
         rebuild_done_bytes_ += running.bytes;
+        update_open(state().row(group)->scheme(), group);
         // While strips were lost, resync could not make all parity agree.
         if (groups_->flag(group, GroupTable::kSuspect)) co_await resync_group(group);
     } else {

@@ -167,7 +167,7 @@ meta::MemberCounters Pool::counters_of(MemberIndex member) const {
     meta::MemberCounters counters = members_.slot(member).counters_at_start;
     const raid::MemberTraffic traffic = engine_->traffic().total(member);
     const raid::MemberTraffic& base = members_.slot(member).traffic_at_start;
-    counters.written_bytes += traffic.written_bytes - base.written_bytes;
+    counters.written_bytes += traffic.written_bytes - base.written_bytes + members_.slot(member).zeroed_bytes;
     counters.read_bytes += traffic.read_bytes - base.read_bytes;
     counters.corrected_errors += members_.slot(member).corrected_count;
     return counters;

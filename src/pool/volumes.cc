@@ -60,6 +60,16 @@ std::uint64_t Pool::provisioned_extents() const {
     return extents;
 }
 
+// Maps have limits of the format, however thin a volume is.
+Outcome<void> Pool::check_volume_size(std::uint64_t size_bytes, std::uint32_t cluster_bytes,
+                                      std::uint64_t clusters_now) const {
+    const std::uint64_t clusters = size_bytes / cluster_bytes + 1;
+    const std::uint64_t others = state().cluster_total() - clusters_now;
+    if (clusters <= meta::kClustersMax && others + clusters <= meta::kClustersTotalMax) return {};
+    return Failure(Errc::invalid_argument,
+                   fmt::format("a volume of {} is too large for pool '{}'", format_size(size_bytes), name()));
+}
+
 Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
     if (!admin_gate_.try_enter()) co_return refuse_stopping();
     AdminScope running(admin_gate_);
@@ -94,6 +104,7 @@ Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
                           fmt::format("no room for a volume in pool '{}': the smallest one has {}", name(),
                                       format_size(cluster)));
     }
+    XSAN_CO_CHECK_VOID(check_volume_size(options.size_bytes, cluster, 0));
     meta::Record record;
     record.kind = meta::RecordKind::volume_set;
     std::uint32_t id = 0;
@@ -148,6 +159,7 @@ Task<Outcome<void>> Pool::resize_volume(const std::string& volume_name, std::uin
                           fmt::format("volume '{}' has {}: it can grow, but not shrink to {}", volume_name,
                                       format_size(info.size_bytes), format_size(size_bytes)));
     }
+    XSAN_CO_CHECK_VOID(check_volume_size(size_bytes, info.cluster_bytes, info.clusters()));
     info.size_bytes = size_bytes;
     const auto changed = co_await change_volume(volume_name, std::move(info));
     if (changed) volume->refresh();
@@ -186,30 +198,42 @@ Task<Outcome<void>> Pool::delete_volume(const std::string& volume_name) {
     co_return changed;
 }
 
-Task<void> Pool::free_volume(meta::VolumeId id) {
+// Everything that is mapped, in portions.
+Task<Result<void>> Pool::unmap_all(meta::VolumeId id) {
     const meta::VolumeMap& map = *state().volumes().at(id).map;
     std::vector<ClusterIndex> clusters;
-    for (std::uint64_t c = 0; c < map.clusters() && !stopping_; c++) {
-        if (map.get(ClusterIndex{c}).is_mapped()) clusters.push_back(ClusterIndex{c});
-        if (clusters.size() < kUnmapAtOnce && c + 1 < map.clusters()) continue;
-        if (clusters.empty()) continue;
-        const auto unmapped = co_await unmap_on_control(id, clusters);
-        if (!unmapped) co_return;  // the next start tries again
+    ClusterIndex next = map.next_mapped(ClusterIndex{0});
+    while (next.get() < map.clusters() && !stopping_) {
+        clusters.push_back(next);
+        next = map.next_mapped(ClusterIndex{next.get() + 1});
+        if (clusters.size() < kUnmapAtOnce && next.get() < map.clusters()) continue;
+        XSAN_CO_TRY_VOID(unmap_on_control(id, clusters));
         clusters.clear();
     }
-    if (stopping_) co_return;
-    const SchemeId scheme = state().volumes().at(id).info.scheme;
+    co_return Result<void>{};
+}
+
+// When something could not be done the next start tries again.
+Task<void> Pool::free_volume(meta::VolumeId id) {
+    const meta::Volume& volume = state().volumes().at(id);
+    // Requests that were under way when it was deleted may map clusters still.
+    do {
+        co_await drain_volume(*volumes_.at(id));
+        co_await engine_->quiescence().synchronize();
+        if (stopping_) co_return;
+        const auto unmapped = co_await unmap_all(id);
+        if (!unmapped || stopping_) co_return;
+    } while (volume.map->mapped() > 0);
+    const SchemeId scheme = volume.info.scheme;
     meta::Record record;
     record.kind = meta::RecordKind::volume_remove;
     record.volume.id = id;
     std::vector<meta::Record> records;
     records.push_back(std::move(record));
-    co_await drain_volume(*volumes_.at(id));
-    co_await engine_->quiescence().synchronize();
     // Out of the list before its record is gone: nobody may ask it for that.
     const auto gone = volumes_.extract(id);
     const auto committed = co_await commit(std::move(records));
-    if (!committed) co_return;  // the next start tries again
+    if (!committed) co_return;
     co_await remove_empty_groups(scheme);
 }
 

@@ -79,18 +79,6 @@ TEST_CASE("commits that do not fit are refused alone and change nothing") {
     large.kind = RecordKind::group_dirty;
     large.groups.resize(100000);
     CHECK(f.commit({large}).error().code == Errc::no_space);
-    // More extents than the growth limit.
-    Record member = member_record(7);
-    member.member.layout.extent_count = 40;
-    member.member.state = MemberState::missing;
-    Result<void> last;
-    for (unsigned i = 0; i < 40 && last; i++) {
-        member.member_index = MemberIndex{static_cast<std::uint16_t>(10 + i)};
-        member.member.uuid = uuid_of(1000 + i);
-        last = f.commit({member});
-    }
-    REQUIRE(!last);
-    CHECK(last.error().code == Errc::no_space);
     CHECK(f.commit({rate_record(f.store->state(), 5)}));
     f.reactor.run(f.store->close());
     CHECK(f.commit({rate_record(f.store->state(), 6)}).error().code == Errc::aborted);
@@ -151,4 +139,115 @@ TEST_CASE("a new member gets the pool's metadata, a dropped one is recorded with
     f.store.reset();
     f.power_up();
     CHECK(!f.examine(0) == false);  // it was not there when the pool was destroyed
+}
+
+namespace {
+
+// Members of 40 extents each, with numbers from `first` on; there is no device for them.
+std::vector<Record> deviceless_members(const StoreFixture& f, unsigned first, unsigned count) {
+    std::vector<Record> records;
+    for (unsigned i = first; i < first + count; i++) {
+        Record member = member_record(i, f.layout);
+        member.member.layout.extent_count = 40;
+        records.push_back(std::move(member));
+    }
+    return records;
+}
+
+}  // namespace
+
+TEST_CASE("the growth limit holds for members that are there, not for those that were lost") {
+    StoreFixture f(2, 1, kMiB);
+    REQUIRE(f.create());  // 64 of 1024 extents
+    CHECK(f.commit(deviceless_members(f, 10, 30)).error().code == Errc::no_space);
+    // Each of these is recorded as missing with its own first entry.
+    for (unsigned i = 0; i < 4; i++) REQUIRE(f.commit(deviceless_members(f, 10 + 20 * i, 20)));
+    CHECK(state_of(*f.store, 30) == MemberState::missing);
+    // One that groups name still counts.
+    Record row;
+    row.kind = RecordKind::group_set;
+    row.generation = 1;
+    for (unsigned i = 0; i < 12; i++) {
+        row.group = GroupIndex{i};
+        row.strips = {StripRef(MemberIndex{static_cast<std::uint16_t>(10 + 2 * i)}, ExtentIndex{0}, StripState::ok),
+                      StripRef(MemberIndex{static_cast<std::uint16_t>(11 + 2 * i)}, ExtentIndex{0}, StripState::ok)};
+        REQUIRE(f.commit({row}));
+    }
+    CHECK(f.commit(deviceless_members(f, 90, 2)).error().code == Errc::no_space);
+}
+
+TEST_CASE("the loss of a member can be committed when the tables are full") {
+    StoreFixture f(3);
+    REQUIRE(f.create());
+    Record volume;
+    volume.kind = RecordKind::volume_set;
+    volume.volume.size_bytes = kMiB;
+    volume.volume.cluster_bytes = 128 * kKiB;
+    Result<void> last;
+    for (unsigned i = 0; last; i++) {
+        REQUIRE(i < 1000);
+        volume.volume.id = VolumeId{i};
+        volume.volume.uuid = uuid_of(2000 + i);
+        volume.volume.name = "v" + std::to_string(i);
+        last = f.commit({volume});
+    }
+    REQUIRE(last.error().code == Errc::no_space);
+    // What is no larger than before fits, too.
+    Record member = member_record(1);
+    member.member.path = "/dev/other";
+    member.member.serial = "other";
+    CHECK(f.commit({member}));
+    member.member.state = MemberState::faulty;
+    member.member.path = "/dev/with/a/name/that/is/longer";
+    CHECK(f.commit({member}));
+    CHECK(state_of(*f.store, 1) == MemberState::faulty);
+    f.devices[0]->fault = [](const dev::IoRequest&) { return Error(Errc::device_gone); };
+    CHECK(f.commit({rate_record(f.store->state(), 4)}));
+    CHECK(state_of(*f.store, 0) == MemberState::missing);
+}
+
+TEST_CASE("every loss that the store records is reported, one that is not recorded never") {
+    StoreFixture f(3);
+    REQUIRE(f.create());
+    std::vector<unsigned> told;
+    f.store->on_member_lost = [&](MemberIndex index, Error) { told.push_back(index.get()); };
+    f.store->drop_member(MemberIndex{2});
+    REQUIRE(f.commit({rate_record(f.store->state(), 1)}));
+    CHECK(told == std::vector<unsigned>{2});
+    f.store->may_lose = [](std::span<const MemberIndex> lost) { return lost.size() < 2; };
+    unsigned writes = 0;
+    f.devices[0]->fault = [&](const dev::IoRequest&) { return Error(Errc::device_gone); };
+    // As the loss of the first is recorded, the second fails as well.
+    f.devices[1]->fault = [&](const dev::IoRequest& r) {
+        return r.kind == dev::IoKind::write && ++writes > 1 ? Error(Errc::device_gone) : Error();
+    };
+    CHECK_FALSE(f.commit({rate_record(f.store->state(), 2)}));
+    CHECK(f.store->is_broken());
+    CHECK(told == std::vector<unsigned>{2});
+}
+
+TEST_CASE("a volume is removed when nothing of it is mapped") {
+    StoreFixture f(2);
+    REQUIRE(f.create());
+    Record row;
+    row.kind = RecordKind::group_set;
+    row.generation = 1;
+    row.strips = {StripRef(MemberIndex{0}, ExtentIndex{0}, StripState::ok),
+                  StripRef(MemberIndex{1}, ExtentIndex{0}, StripState::ok)};
+    Record volume;
+    volume.kind = RecordKind::volume_set;
+    volume.volume.uuid = uuid_of(9);
+    volume.volume.name = "v";
+    volume.volume.size_bytes = kMiB;
+    volume.volume.cluster_bytes = 128 * kKiB;
+    Record map;
+    map.kind = RecordKind::map_set;
+    map.entries = {{ClusterIndex{5}, MapEntry::mapped(GroupIndex{0}, 3)}};
+    REQUIRE(f.commit({row, volume, map}));
+    Record remove;
+    remove.kind = RecordKind::volume_remove;
+    CHECK(f.commit({remove}).error().code == Errc::corrupt);
+    map.entries[0].entry = MapEntry{};
+    CHECK(f.commit({map, remove}));
+    CHECK(f.store->state().volumes().empty());
 }

@@ -20,17 +20,17 @@ Superblock random_superblock(std::uint64_t seed) {
     s.pool_uuid = uuid_of(1);
     s.pool_name = "tank" + std::to_string(rng.below(1000));
     s.member_uuid = uuid_of(2);
-    s.member_index = MemberIndex{static_cast<std::uint16_t>(rng.below(16384))};
+    s.member_index = MemberIndex{static_cast<std::uint16_t>(rng.below(kMembersMax))};
     s.lineage = Uuid::random(rng);
-    s.epoch = rng.next();
+    s.epoch = rng.next() >> 2;
     s.sequence = 1 + rng.below(1000);
     s.previous_crc = static_cast<std::uint32_t>(rng.next());
     s.layout = small_layout();
     s.extent_bytes = kMiB;
     s.extents_max = 1024;
     s.checkpoint = {static_cast<std::uint32_t>(rng.below(2)),
-                    rng.next(),
-                    rng.next(),
+                    rng.next() >> 2,
+                    rng.next() >> 2,
                     Uuid::random(rng),
                     4096 * (1 + rng.below(16)),
                     static_cast<std::uint32_t>(rng.next()),

@@ -175,4 +175,33 @@ TEST_CASE("an interrupted creation leaves no pool that starts") {
     rig.stop();
 }
 
+TEST_CASE("volumes with clusters of another size than ours are refused by name, and nothing is written") {
+    Rig rig(RigOptions{.scheme = "raid1", .members = 2});
+    rig.create();
+    rig.stop();
+    std::vector<std::unique_ptr<Plug>> plugs;
+    std::vector<meta::Examined> found;
+    for (auto& drive : rig.drives) {
+        plugs.push_back(std::make_unique<Plug>(*drive));
+        found.push_back(*rig.world.run(meta::examine(*plugs.back())));
+    }
+    auto store = rig.world.run(meta::Store::assemble(found, {}));
+    REQUIRE(store.has_value());
+    meta::Record volume;
+    volume.kind = meta::RecordKind::volume_set;
+    volume.volume.uuid = Uuid{{1, 2, 3}};
+    volume.volume.name = "odd";
+    volume.volume.size_bytes = kMiB;
+    volume.volume.cluster_bytes = 128 * kKiB;
+    std::vector<meta::Record> records{volume};
+    REQUIRE(rig.world.run((*store)->commit(records)));
+    REQUIRE(rig.world.run((*store)->close_clean()));
+    for (auto& drive : rig.drives) drive->reset_counters();
+    const auto refused = rig.assemble();
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::unsupported);
+    CHECK(refused.error().message.find("'odd'") != std::string::npos);
+    for (auto& drive : rig.drives) CHECK(drive->counters().of(dev::IoKind::write).count == 0);
+}
+
 }  // namespace xsan::test

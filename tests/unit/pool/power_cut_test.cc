@@ -1,24 +1,10 @@
 // Power cuts at any step, policy `resync`, no member missing: what a flush covered is there, no block is a
 // mix, what was read stays, and after resync all parity agrees.
+#include "unit/pool/after_cut.h"
 #include "unit/pool/model.h"
 
 namespace xsan::test {
 namespace {
-
-// A second world over what the cut left.
-struct AfterCut {
-    Rig rig;
-    AfterCut(const Rig& before, std::uint64_t seed) : rig(with_seed(before.options, seed)) {
-        for (std::size_t i = 0; i < before.drives.size(); i++) {
-            rig.drives[i]->restore(before.drives[i]->cut_image(rig.world.choices()));
-        }
-    }
-    static RigOptions with_seed(RigOptions options, std::uint64_t seed) {
-        options.seed = seed;
-        options.reactors = 2;
-        return options;
-    }
-};
 
 void check_cut(const Rig& before, const Model& model, std::uint64_t seed) {
     AfterCut after(before, seed);

@@ -45,6 +45,7 @@ struct RigOptions {
     std::string scheme = "4+2";
     unsigned members = 6;
     unsigned spares = 0;
+    unsigned domains = 0;  // failure domains that the drives are in, in turn; 0: each in its own
     std::uint64_t member_bytes = 64 * kMiB;
     std::uint32_t strip_bytes = 16 * 1024;
     unsigned reactors = 3;
@@ -93,7 +94,9 @@ class Rig {
         return e;
     }
     pool::NewDevice plug(unsigned drive, bool spare = false) {
-        return {std::make_unique<Plug>(*drives[drive]), "", spare};
+        const unsigned domains = options.domains;
+        std::string domain = domains == 0 ? "" : "shelf" + std::to_string(drive % domains);
+        return {std::make_unique<Plug>(*drives[drive]), std::move(domain), spare};
     }
     ec::Scheme scheme() const { return scheme_of(options.scheme, options.members, options.strip_bytes); }
 

@@ -28,6 +28,9 @@ TEST_CASE("a volume grows and keeps its content; it does not shrink") {
     REQUIRE(rig.fill(v, 15 * kMiB, kMiB) == Errc::ok);
     CHECK_FALSE(rig.world.run(rig.pool->resize_volume("data", 8 * kMiB)).has_value());
     CHECK_FALSE(rig.world.run(rig.pool->resize_volume("none", 8 * kMiB)).has_value());
+    const auto huge = rig.world.run(rig.pool->resize_volume("data", UINT64_MAX));
+    REQUIRE_FALSE(huge.has_value());
+    CHECK(huge.error().code == Errc::invalid_argument);
     rig.stop();
     rig.require(rig.assemble());
     CHECK(rig.holds(rig.volume(), 0, 4 * kMiB));
@@ -122,6 +125,31 @@ TEST_CASE("a pool is stopped while volumes are being deleted and drives rebuilt"
     CHECK(rig.holds(rig.volume("b"), 0, 12 * kMiB));
     rig.require_clean_scrub();
     rig.stop();
+}
+
+TEST_CASE("a write that is under way as its volume is deleted leaves nothing mapped") {
+    for (std::uint64_t n = 0; n < 60; n += 2) {
+        CAPTURE(n);
+        RigOptions options;
+        options.seed = n + 1;
+        Rig rig(options);
+        rig.create();
+        pool::Volume& v = rig.create_volume("data", 8 * kMiB);
+        REQUIRE(rig.fill(v, 4 * kMiB, kMiB) == Errc::ok);
+        auto data = Rig::pattern(0, 4096, 1);
+        const auto write = [](pool::Volume& volume, std::span<std::byte> from, bool& is_done) -> Task<void> {
+            const Errc code = co_await Rig::request(volume, dev::IoKind::write, 0, from, 0);
+            static_cast<void>(code);
+            is_done = true;
+        };
+        bool done = false;
+        rig.world.spawn(write(v, data, done), 1);
+        for (std::uint64_t s = 0; s < n; s++) rig.world.step();
+        rig.require(rig.world.run(rig.pool->delete_volume("data")));
+        REQUIRE(rig.wait_until([&] { return done && rig.pool->state().volumes().empty(); }, 60 * kSecond));
+        REQUIRE(rig.wait_until([&] { return rig.group_count() == 0; }, 60 * kSecond));
+        rig.stop();
+    }
 }
 
 }  // namespace xsan::test
