@@ -481,7 +481,7 @@ Task<Result<void>> Pool::zero_and_unmap(
         if (groups_->flag(entry.group(), GroupTable::kHasBad)) XSAN_CO_TRY_VOID(clear_bad(range));
         record.entries.push_back({cluster, meta::MapEntry{}});
     }
-    XSAN_CO_TRY_VOID(engine_->flush());
+    XSAN_CO_TRY_VOID(flush_all());  // holds a token: a member that is lost meanwhile stays open
     std::vector<meta::Record> records;
     records.push_back(std::move(record));
     co_return co_await commit(std::move(records));
