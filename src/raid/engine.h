@@ -110,10 +110,10 @@ class Engine {
     Task<Result<void>> start_mover(Mover& mover);
     // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped
     // data are marked at once, since free space is zero on the targets too. Where present strips
-    // cannot be read and nothing else gives their content, the fault sink is told the range
+    // say media_error and nothing else gives their content, the fault sink is told the range
     // (range_lost) and zeros take its place, so that a latent error costs no more than itself.
-    // Errors: aborted when the mover has failed; too_many_failures when the group has lost too much
-    // to move.
+    // Errors: aborted when the mover has failed; io_error when reads failed in a way that may pass;
+    // too_many_failures when the group has lost too much to move.
     Task<Result<void>> move_stripe(Mover& mover, StripeIndex stripe);
     // Holds the gate while `commit` runs: no write of the group is in flight, and the targets hold
     // all of them durably. Every stripe is done. Unregisters the mover in any case; a null `commit`

@@ -96,10 +96,11 @@ Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
     StripeOp op(context(), *row, &mover, group, stripe, {0, scheme.strip_bytes});
     const RowMask want{op.rows(), moved_strips(mover, scheme, stripe)};
     const auto loaded = co_await op.load(std::span(&want, 1));
-    if (!loaded && op.bad_slices().empty()) co_return loaded;
+    // Nothing is given up for an error that may pass: the group is moved another time.
+    if (!loaded && (op.bad_slices().empty() || !is_media_error(loaded.error()))) co_return loaded;
     const auto bad_slices = op.bad_slices();
-    for (const BadSlice& bad : bad_slices) {
-        XSAN_CO_TRY_VOID(salvage(op, group, stripe, bad.rows));
+    for (const Rows& bad : bad_slices) {
+        XSAN_CO_TRY_VOID(salvage(op, group, stripe, bad));
     }
     const auto written = co_await write_targets(mover, stripe, op);
     if (written) mover.set_done(stripe);
@@ -110,7 +111,12 @@ Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
 Task<Result<void>> Engine::salvage(StripeOp& op, GroupIndex group, StripeIndex stripe, Rows slice) {
     const ec::Scheme& scheme = op.scheme();
     std::array<Error, ec::kStripsMax> errors;
-    const ec::StripMask have = co_await op.read_slice(slice, op.readable(), errors);
+    const ec::StripMask asked = op.readable();
+    const ec::StripMask have = co_await op.read_slice(slice, asked, errors);
+    for (ec::StripMask left = asked & ~have & op.view().present; left != 0; left &= left - 1) {
+        const Error error = errors[static_cast<unsigned>(std::countr_zero(left))];
+        if (!is_media_error(error)) co_return Error{Errc::io_error, error.os_errno};
+    }
     const ec::StripMask unknown = scheme.all_mask() & ~have;
     const ec::StripMask lost = lost_data(op, unknown);
     for (ec::StripMask left = lost; left != 0; left &= left - 1) {

@@ -183,6 +183,29 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("a write that a device calls invalid is an error and never costs the member") {
+    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}}) {
+        for (unsigned failing = 0; failing < shape.members; failing++) {
+            Rig rig(shape, small());
+            CAPTURE(shape.text, failing);
+            const auto content = rig.fill();
+            const unsigned member = rig.member_of_strip(1, failing);
+            auto rule = failing_writes(sim::FailedEffect::nothing);
+            rule.code = Errc::invalid_argument;
+            rig.devices[member]->faults().add(rule);
+            const std::uint64_t at = rig.scheme().stripe_data_bytes();
+            const Errc code = rig.write(at, Rig::pattern(kBlock, 99));
+            const bool hits = rig.devices[member]->counters().errors > 0;
+            CHECK(code == (hits ? Errc::io_error : Errc::ok));
+            CHECK(rig.pool.is_live(member));
+            CHECK(rig.pool.count(Kind::member_failed) == 0);
+            rig.devices[member]->faults().clear();
+            require_others_unchanged(rig, content, at, kBlock, false);
+            CHECK(rig.check(1).agrees);
+        }
+    }
+}
+
 TEST_CASE("a striped write that fails is an I/O error") {
     Rig rig({"4+0", 4}, small());
     const auto content = rig.fill();
