@@ -132,7 +132,8 @@ Task<Result<void>> Engine::write_locked(Pending& pending) {
 
     for (;;) {
         for (Segment& segment : segments) {
-            const PlanInput input{op.view().present, op.readable(), segment.touched, delta_allowed};
+            const PlanInput input{op.view().present, op.readable(), segment.touched, delta_allowed,
+                                  op.doubtful()};
             XSAN_CO_CHECK(segment.plan, choose_plan(op.codec(), input));
         }
         for (unsigned s = 0; s < scheme.total_strips(); s++) {

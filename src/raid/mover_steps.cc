@@ -19,11 +19,11 @@ ec::StripMask moved_strips(const Mover& mover, const ec::Scheme& scheme, StripeI
     return strips;
 }
 
-// Data strips of a slice that nothing gives any more, `unknown` being the strips that could not be
-// had. Pairs that are missing as a whole are no business of this slice.
+// Data strips of a slice that nothing gives any more (or nothing that can be trusted), `unknown`
+// being the strips that could not be had. Pairs that are missing as a whole are no business of this slice.
 ec::StripMask lost_data(const StripeOp& op, ec::StripMask unknown) {
     const ec::Scheme& scheme = op.scheme();
-    ec::StripMask lost = 0;
+    ec::StripMask lost = unknown & op.doubtful();
     for (unsigned s = 0; s < scheme.data_strips; s++) {
         const ec::StripMask strip = strip_mask(s);
         if ((unknown & strip) == 0 || op.codec().can_decode(unknown, strip)) continue;
@@ -41,7 +41,7 @@ Result<void> fill_slice(StripeOp& op, Rows slice, ec::StripMask unknown, ec::Str
     ec::StripMask decoded = 0;
     for (unsigned s = 0; s < scheme.data_strips; s++) {
         const ec::StripMask strip = strip_mask(s);
-        if ((unknown & strip) != 0 && op.codec().can_decode(unknown, strip)) decoded |= strip;
+        if ((unknown & ~lost & strip) != 0 && op.codec().can_decode(unknown, strip)) decoded |= strip;
     }
     std::array<std::byte*, ec::kStripsMax> strips{};
     for (unsigned s = 0; s < scheme.total_strips(); s++) {

@@ -18,6 +18,7 @@ StripeOp::StripeOp(const Context& context, const GroupRow& row, Mover* mover, Gr
       rows_(rows),
       body_(context.bodies.get()) {
     look_at(body_.view, context.map, row, mover, stripe);
+    torn_ = scheme().kind == ec::CodeKind::parity && context.map.may_be_torn(group, stripe);
     XSAN_ASSERT(rows.begin < rows.end && rows.end <= scheme().strip_bytes);
 }
 

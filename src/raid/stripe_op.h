@@ -107,6 +107,9 @@ class StripeOp {
     Rows rows() const { return rows_; }
     // Strips whose members have been lost meanwhile leave the present ones.
     void refresh();
+    // Present data strips whose content parity must not be trusted to give, because a write may have
+    // been cut off. (For lost ones there is nothing else, and that is the policy's hole.)
+    ec::StripMask doubtful() const { return torn_ ? scheme().data_mask() & body_.view.present : 0; }
 
     // Working memory of a strip; the same pointer each time.
     std::byte* buffer(unsigned strip);
@@ -169,6 +172,8 @@ class StripeOp {
     Task<void> run(StripIoList& list);
     Task<bool> lose_vanished(const StripIo& io);
     Error read_error(ec::StripMask strips, std::span<const Error> errors) const;
+    ec::StripMask confirming(ec::StripMask lost, ec::StripMask wanted) const;
+    bool confirmed(Rows slice, ec::StripMask lost, ec::StripMask wanted);
     Task<ReadOutcome> load_once(std::span<const RowMask> wants);
     Task<Result<void>> load_slices(std::span<const RowMask> wants);
     Task<Result<void>> load_slices_apart(std::span<const RowMask> wants);
@@ -187,6 +192,7 @@ class StripeOp {
     StripeBody& body_;
     ec::StripMask unreadable_ = 0;  // present strips that are not read any more by this operation
     ec::StripMask silent_ = 0;      // those of them that did not say media_error
+    bool torn_;                     // parity may disagree with data
     bool lent_ = false;             // some of the buffers are the caller's
     ec::StripMask healed_ = 0;      // strips that run_reads() has healed; a second error is final
     std::vector<Rows> bad_slices_;

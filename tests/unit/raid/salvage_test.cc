@@ -125,6 +125,30 @@ TEST_CASE("nothing is given up before its loss is durable, and not at all where 
     CHECK(rig.pool.count(Kind::range_lost) >= 1);
 }
 
+TEST_CASE("a mover of a torn stripe gives up what only its parity gives, and nothing else") {
+    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}}) {
+        RigOptions o;
+        o.strip_bytes = 16384;
+        o.stripes = 4;
+        o.spare_members = 1;
+        Rig rig(shape, o);
+        CAPTURE(shape.text);
+        auto content = rig.fill();
+        rig.pool.torn.insert({rig.group.get(), 1});
+        const unsigned slot = rig.member_of_strip(1, 2);
+        rig.damage(1, 4, kBlock);
+        rig.devices[slot]->add_latent_error(rig.place_on_member(1, kBlock), kBlock);
+        const std::uint64_t at = rig.scheme().stripe_data_bytes() + 2 * 16384 + kBlock;
+        raid::Mover mover = mover_to_spares(rig, {slot});
+        REQUIRE(move_all(rig, mover) == Errc::ok);
+        CHECK(rig.pool.count(Kind::range_lost) == 1);
+        CHECK(rig.pool.is_bad(at));
+        std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(at), kBlock, std::byte{0});
+        CHECK(rig.reads_as(content));
+        CHECK(rig.check(1).agrees);
+    }
+}
+
 TEST_CASE("a drive that answers errors for a while stops a rebuild and costs nothing") {
     for (const Shape& shape : kMoreShapes) {
         if (shape.text == std::string("4+0")) continue;
