@@ -158,8 +158,11 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
     if (device->limits().discard_zeroes) zeroed = co_await device->discard(offset, length);
     if (!zeroed) zeroed = co_await device->write_zeroes(offset, length);
     // The zeros must be durable before anything says that this extent belongs to a group.
-    if (zeroed && device->limits().volatile_cache) zeroed = co_await device->flush();
-    if (!zeroed) {
+    if (zeroed && device->limits().volatile_cache) {
+        zeroed = co_await device->flush();
+        if (!zeroed) engine_->traffic().flush_has_failed(member);
+    }
+    if (!zeroed && zeroed.error().code != Errc::invalid_argument) {
         const auto recorded = co_await member_failed(member, zeroed.error());
         static_cast<void>(recorded);
     }

@@ -87,7 +87,8 @@ class Engine {
     // `data` == nullptr writes zeros.
     Task<Result<void>> write(GroupRange range, const std::byte* data, WriteFlags flags);
     // Makes every completed write durable: flushes the members that have completed writes since
-    // their last flush. A member whose flush fails is recorded as lost.
+    // their last flush. A member whose flush fails is recorded as lost; while that is not possible,
+    // every flush fails.
     Task<Result<void>> flush();
 
     // Makes parity agree with data; what is lost stays lost. Success also where nothing can be done
@@ -192,6 +193,7 @@ class Engine {
                              const StripeWrite& write, const Segment& segment,
                              ec::StripMask failed);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
+    Task<Result<void>> flush_device(MemberIndex member, dev::BlockDevice& device);
 
     // Movers (mover_steps.cc).
     Task<Result<void>> salvage(StripeOp& op, GroupIndex group, StripeIndex stripe, Rows slice);

@@ -177,12 +177,8 @@ Task<Result<void>> Engine::flush_targets(Mover& mover) {
             result = Error{Errc::aborted};
             continue;
         }
-        const std::uint64_t mark = traffic_.write_mark(target.member);
-        const auto flushed = co_await target.device->flush();
-        if (flushed) {
-            traffic_.flush_covered(target.member, mark);
-            continue;
-        }
+        const auto flushed = co_await flush_device(target.member, *target.device);
+        if (flushed) continue;
         mover.fail();
         result = Error{Errc::aborted};
         (void)co_await faults_.member_failed(target.member, flushed.error());
