@@ -481,7 +481,6 @@ Task<Result<void>> Pool::zero_and_unmap(
         groups_->set_flag(entry.group(), GroupTable::kTouched, true);
         const raid::GroupRange range{entry.group(), entry.place() * bytes, bytes};
         XSAN_CO_TRY_VOID(engine_->write(range, nullptr, {}));
-        if (groups_->flag(entry.group(), GroupTable::kHasBad)) XSAN_CO_TRY_VOID(clear_bad(range));
         record.entries.push_back({cluster, meta::MapEntry{}});
     }
     XSAN_CO_TRY_VOID(flush_all());  // holds a token: a member that is lost meanwhile stays open

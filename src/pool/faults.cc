@@ -189,8 +189,8 @@ Task<Result<void>> Pool::check_bad_on_control(raid::GroupRange range) {
     co_return Result<void>{};
 }
 
-Task<Result<void>> Pool::clear_bad(raid::GroupRange range) {
-    auto on_control = [&]() { return clear_bad_on_control(range); };
+Task<Result<void>> Pool::range_rewritten(GroupIndex group, std::uint64_t offset, std::uint64_t length) {
+    auto on_control = [&]() { return clear_bad_on_control({group, offset, length}); };
     co_return co_await call_on(control(), on_control);
 }
 

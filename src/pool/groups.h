@@ -39,6 +39,7 @@ class GroupTable final : public raid::GroupMap {
     unsigned member_limit() const override { return member_limit_.load(std::memory_order_acquire); }
     bool may_be_torn(GroupIndex group, StripeIndex) const override { return flag(group, kSuspect); }
     bool is_mapped(GroupIndex group, std::uint64_t data_offset) const override;
+    bool has_bad_ranges(GroupIndex group) const override { return flag(group, kHasBad); }
 
     // Called once the durable state is loaded, and after each change of schemes or members.
     void load();

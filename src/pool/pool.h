@@ -176,6 +176,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> member_failed(MemberIndex member, Error why) override;
     Task<void> read_failed(MemberIndex member, std::uint64_t offset, Error why, bool corrected) override;
     Task<Result<void>> range_lost(GroupIndex group, std::uint64_t offset, std::uint64_t length) override;
+    Task<Result<void>> range_rewritten(GroupIndex group, std::uint64_t offset, std::uint64_t length) override;
 
     // For Volume, from any reactor.
     Task<Result<meta::MapEntry>> map_cluster(meta::VolumeId volume, ClusterIndex cluster);
@@ -186,8 +187,6 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<void> wait_for_unmapping();
     // media_error when the range touches a bad range. Only for groups that carry the flag kHasBad.
     Task<Result<void>> check_bad(raid::GroupRange range);
-    // The range was rewritten: whatever bad ranges it covers are good again.
-    Task<Result<void>> clear_bad(raid::GroupRange range);
     bool needs_mark(GroupIndex group) const {
         return marks_dirty_ && !groups_->flag(group, GroupTable::kMarked);
     }

@@ -225,11 +225,7 @@ Task<Result<void>> Volume::write_span(Span span, const std::byte* data, raid::Wr
     pool_.groups().set_flag(entry.group(), GroupTable::kTouched, true);
     const raid::GroupRange range = place(entry, span);
     const std::byte* from = data == nullptr ? nullptr : data + span.buffer_offset;
-    const auto written = co_await pool_.engine().write(range, from, flags);
-    if (written && pool_.groups().flag(range.group, GroupTable::kHasBad)) {
-        XSAN_CO_TRY_VOID(pool_.clear_bad(range));
-    }
-    co_return written;
+    co_return co_await pool_.engine().write(range, from, flags);
 }
 
 // Whole clusters are unmapped, which makes them zero; the rest of a mapped cluster is written.

@@ -177,6 +177,8 @@ class Engine {
     Task<Result<void>> write_part(GroupIndex group, StripePart part, const std::byte* data,
                                   WriteFlags flags);
     Task<Result<void>> write_locked(Pending& pending);
+    Task<Result<void>> tell_rewritten(GroupIndex group, StripeIndex stripe,
+                                      const WriteFragment& first);
 
     // Through the log (engine_log.cc).
     Task<Result<void>> write_logged(StripeOp& op, const StripeWrite& write, Logging logging);

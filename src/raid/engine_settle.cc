@@ -89,6 +89,18 @@ Task<void> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow
     }
 }
 
+// After a write that succeeded.
+Task<Result<void>> Engine::tell_rewritten(GroupIndex group, StripeIndex stripe,
+                                          const WriteFragment& first) {
+    const GroupRow& row = *map_.row(group);
+    const std::uint64_t begin =
+        stripe.get() * map_.codec(row.scheme()).scheme().stripe_data_bytes();
+    for (const WriteFragment* f = &first; f != nullptr; f = f->next) {
+        XSAN_CO_TRY_VOID(faults_.range_rewritten(group, begin + f->part.offset, f->part.length));
+    }
+    co_return Result<void>{};
+}
+
 // True when the rows are as they were before the write, on all strips.
 Task<bool> Engine::put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
                             const Segment& segment, ec::StripMask failed) {

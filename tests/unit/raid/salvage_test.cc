@@ -188,6 +188,47 @@ TEST_CASE("a drive that answers errors for a while stops a rebuild and costs not
     }
 }
 
+TEST_CASE("a lost range is good again before anybody else gets at the stripe that rewrote it") {
+    RigOptions o;
+    o.strip_bytes = 16384;
+    o.stripes = 4;
+    o.spare_members = 1;
+    Rig rig({"4+1", 5}, o);
+    rig.fill();
+    rig.pool.set_live(0, false);
+    rig.devices[1]->add_latent_error(rig.place_on_member(2, 0), kBlock);
+    raid::Mover mover = mover_to_spares(rig, {0});
+    REQUIRE(move_all(rig, mover) == Errc::ok);
+    std::uint64_t bad = 0;
+    while (!rig.pool.is_bad(bad)) bad += kBlock;
+    rig.pool.clear_events();
+    const auto lost = rig.world.run(rig.pool.range_lost(rig.group, bad, kBlock));
+    REQUIRE(lost.has_value());
+    rig.pool.commit_time = 10 * kMillisecond;
+    const auto data = Rig::pattern(kBlock, 4);
+    TimeNs written = 0;
+    TimeNs checked = 0;
+    const TimeNs begin = rig.world.now();
+    const auto write = [&]() -> Task<void> {
+        const auto done = co_await rig.scoped_write(bad, kBlock, data.data(), {});
+        CHECK(done.has_value());
+        written = rig.world.now();
+    };
+    const auto check = [&]() -> Task<void> {
+        co_await sleep_for(kMillisecond);
+        const auto done = co_await rig.engine.check_stripe(rig.group, StripeIndex{2});
+        CHECK(done.has_value());
+        checked = rig.world.now();
+    };
+    rig.world.spawn(write());
+    rig.world.spawn(check());
+    rig.world.run_until_idle();
+    CHECK(written >= begin + 10 * kMillisecond);
+    CHECK(checked >= written);
+    CHECK(rig.pool.count(Kind::range_rewritten) == 1);
+    CHECK_FALSE(rig.pool.is_bad(bad));
+}
+
 TEST_CASE("a group that has lost too much is not moved") {
     RigOptions o;
     o.spare_members = 1;
