@@ -68,6 +68,30 @@ TEST_CASE("unmapped space reads as zeros and takes none; discard gives space bac
     rig.stop();
 }
 
+TEST_CASE("zeros that are to keep their space are written, and unmapped space stays unmapped") {
+    Rig rig;
+    rig.create();
+    pool::Volume& v = rig.create_volume("data", 64 * kMiB);
+    const std::uint64_t cluster = v.cluster_bytes();
+    REQUIRE(rig.fill(v, 0, 4 * cluster) == Errc::ok);
+    const std::uint64_t mapped = v.mapped_bytes();
+    auto zero = [&](std::uint64_t offset, std::uint64_t length, bool keep_space) -> Task<Errc> {
+        dev::IoAwaiter awaiter(v, dev::IoKind::write_zeroes, offset);
+        awaiter.request().length = length;
+        awaiter.request().keep_space = keep_space;
+        const Result<void> done = co_await awaiter;
+        co_return done.error().code;
+    };
+    REQUIRE(rig.world.run(zero(4096, 8 * cluster, true)) == Errc::ok);
+    CHECK(v.mapped_bytes() == mapped);
+    CHECK(rig.holds(v, 0, 4096));
+    CHECK(rig.is_zero(v, 4096, 8 * cluster));
+    REQUIRE(rig.world.run(zero(0, 2 * cluster, false)) == Errc::ok);
+    CHECK(v.mapped_bytes() == mapped - 2 * cluster);
+    rig.require_clean_scrub();
+    rig.stop();
+}
+
 TEST_CASE("a full pool answers ENOSPC, changes nothing, and others go on") {
     RigOptions options;
     options.spread = 5 * kMicrosecond;
