@@ -178,6 +178,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> range_lost(GroupIndex group, std::uint64_t offset, std::uint64_t length) override;
     Task<Result<void>> range_rewritten(GroupIndex group, std::uint64_t offset, std::uint64_t length) override;
 
+    Task<void> stripe_torn(GroupIndex group, StripeIndex stripe) override;
+
     // For Volume, from any reactor.
     Task<Result<meta::MapEntry>> map_cluster(meta::VolumeId volume, ClusterIndex cluster);
     // The clusters read as zeros afterwards, durably. The caller holds no quiescence token.
@@ -294,6 +296,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> flush_all();
     Task<void> resync_all();
     Task<void> resync_group(GroupIndex group);
+    Task<void> resync_torn();
+    Task<void> note_torn(GroupIndex group);
     Task<Result<void>> mark_on_control(GroupIndex group);
     Task<Result<void>> commit_marks(std::vector<GroupIndex> groups, bool dirty);
     // scrub.cc
@@ -367,6 +371,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::uint64_t unplaced_groups_ = 0;
     TimeNs throttle_until_ = 0;
 
+    std::map<GroupIndex, std::uint64_t> torn_;         // groups that became suspect at run time: how often
+    TimeNs resync_torn_at_ = 0;                        // not before
     std::uint64_t resync_total_ = 0;
     std::uint64_t resync_done_ = 0;
     ScrubStatus scrub_;

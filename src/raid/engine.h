@@ -190,10 +190,13 @@ class Engine {
     Task<void> settle(StripeOp& op, const StripeWrite& write, const GroupRow& row, GroupIndex group,
                       StripeIndex stripe);
     Task<bool> put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
-                        const Segment& segment, ec::StripMask failed);
-    Task<void> fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
+                        const Segment& segment, ec::StripMask& failed);
+    Task<bool> fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
                              const StripeWrite& write, const Segment& segment,
-                             ec::StripMask failed);
+                             ec::StripMask failed, ec::StripMask lost);
+    Task<bool> fit_copies(StripeOp& found, const Segment& segment, ec::StripMask failed);
+    Task<void> give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
+                       ec::StripMask lost);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
     Task<Result<void>> flush_device(MemberIndex member, dev::BlockDevice& device);
 

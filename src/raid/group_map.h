@@ -62,6 +62,10 @@ class FaultSink {
     // the stripe's interlock, so that no later loss of the same bytes is taken back.
     virtual Task<Result<void>> range_rewritten(GroupIndex group, std::uint64_t offset,
                                                std::uint64_t length) = 0;
+
+    // The strips of this stripe may not fit together any more, and could not be made to: from when
+    // this returns may_be_torn() holds for it, until a resync has mended it. Durable where possible.
+    virtual Task<void> stripe_torn(GroupIndex group, StripeIndex stripe) = 0;
 };
 
 }  // namespace xsan::raid

@@ -153,6 +153,11 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         co_return Result<void>{};
     }
 
+    Task<void> stripe_torn(GroupIndex group, StripeIndex stripe) override {
+        if (commit_time > 0) co_await sleep_for(commit_time);
+        torn.insert({group.get(), stripe.get()});
+    }
+
     // --- what was recorded ---
     std::vector<FaultEvent> events() const {
         std::scoped_lock guard(lock_);
@@ -178,7 +183,7 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         events_.clear();
     }
 
-    // --- knobs; set while nothing runs ---
+    // --- knobs; set while nothing runs (the engine adds to `torn`, in tests with one reactor) ---
     bool refuse_failures = false;
     bool refuse_ranges = false;
     TimeNs commit_time = 0;
