@@ -39,6 +39,8 @@ struct IoRequest {
     bool stable_buffer = false;
     // This request may be a repetition of one whose first try was in flight when a process died.
     bool reissued = false;
+    // Write_zeroes: space that the blocks have is to stay theirs; a thin device does not take it back.
+    bool keep_space = false;
     std::uint64_t offset = 0;  // bytes
     std::uint64_t length = 0;  // bytes; 0 for flush
     const iovec* iov = nullptr;

@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint8_t kTriesMax = 5;
 constexpr TimeNs kRetryDelay = 100 * kMillisecond;
 constexpr std::uint64_t kPage = 4096;
+constexpr unsigned kRangeDepth = 16;  // range commands of one request in flight
 
 std::uint64_t pages_of(const IoRequest& request) {
     std::uint64_t pages = 0;
@@ -120,19 +121,14 @@ void NvmeDevice::submit(IoRequest& request) {
             issue(new_op(request, Step::flush, 0, 0));
             break;
         case IoKind::write_zeroes:
-            if (rules_.write_zeroes_bytes_max > 0) {
-                submit_range(request, Step::write_zeroes, rules_.write_zeroes_bytes_max);
-            } else {
-                submit_range(
-                    request, Step::zero_write,
-                    std::min<std::uint64_t>(limits_.transfer_bytes_max, zero_buffer().size()));
-            }
+            submit_range(request,
+                         rules_.write_zeroes_bytes_max > 0 ? Step::write_zeroes : Step::zero_write);
             break;
         case IoKind::discard:
             if (rules_.zeroing_deallocate) {
-                submit_range(request, Step::write_zeroes, rules_.write_zeroes_bytes_max);
+                submit_range(request, Step::write_zeroes);
             } else if (rules_.discard_bytes_max > 0) {
-                submit_range(request, Step::deallocate, rules_.discard_bytes_max);
+                submit_range(request, Step::deallocate);
             } else {
                 complete_later(request, {Errc::unsupported});
             }
@@ -169,14 +165,39 @@ void NvmeDevice::submit_transfer(IoRequest& request) {
     }
 }
 
-// Commands without data, each over at most bytes_max.
-void NvmeDevice::submit_range(IoRequest& request, Step step, std::uint64_t bytes_max) {
+// Commands that name a range and carry no data of the request's; a whole extent may take thousands.
+// Only the first kRangeDepth are submitted; each continues with the piece kRangeDepth further on.
+void NvmeDevice::submit_range(IoRequest& request, Step step) {
+    const std::uint64_t bytes_max = range_bytes_max(step);
     const std::uint64_t end = request.offset + request.length;
-    for (std::uint64_t offset = request.offset; offset < end;) {
+    std::uint64_t offset = request.offset;
+    for (unsigned i = 0; i < kRangeDepth && offset < end; i++) {
         const std::uint64_t length = std::min(bytes_max, end - offset);
         issue(new_op(request, step, offset, length));
         offset += length;
     }
+}
+
+// Of one command.
+std::uint64_t NvmeDevice::range_bytes_max(Step step) const {
+    if (step == Step::write_zeroes) return rules_.write_zeroes_bytes_max;
+    if (step == Step::deallocate) return rules_.discard_bytes_max;
+    return std::min<std::uint64_t>(limits_.transfer_bytes_max, zero_buffer().size());
+}
+
+// False when the operation has no further piece, or its request has failed already.
+bool NvmeDevice::continue_range(Op& op) {
+    if (op.step == Step::transfer || op.step == Step::flush) return false;
+    const IoRequest& request = *op.request;
+    const std::uint64_t bytes_max = range_bytes_max(op.step);
+    const std::uint64_t end = request.offset + request.length;
+    const std::uint64_t stride = bytes_max * kRangeDepth;
+    if (!request.error.is_ok() || end - op.offset <= stride) return false;
+    op.offset += stride;
+    op.length = std::min(bytes_max, end - op.offset);
+    op.tries = 0;
+    issue(op);
+    return true;
 }
 
 void NvmeDevice::issue(Op& op) {
@@ -223,6 +244,7 @@ void NvmeDevice::issue(Op& op) {
 
 void NvmeDevice::finished(Op& op, std::int32_t result) {
     if (result == 0) {
+        if (continue_range(op)) return;
         end_piece(op, {});
         return;
     }

@@ -75,7 +75,9 @@ class NvmeDevice final : public BlockDevice {
     Lane& lane();
     Op& new_op(IoRequest& request, Step step, std::uint64_t offset, std::uint64_t length);
     void submit_transfer(IoRequest& request);
-    void submit_range(IoRequest& request, Step step, std::uint64_t bytes_max);
+    void submit_range(IoRequest& request, Step step);
+    std::uint64_t range_bytes_max(Step step) const;
+    bool continue_range(Op& op);
     void issue(Op& op);
     void finished(Op& op, std::int32_t result);
     void end_piece(Op& op, Error error);

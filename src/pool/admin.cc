@@ -199,6 +199,7 @@ Task<Outcome<void>> Pool::readmit(Found& found) {
     members_.attach(index, std::move(found.device), member.layout);
     // Whoever still holds a row from before would take the member's strips for good.
     co_await engine_->quiescence().synchronize();
+    engine_->traffic().forget_failed_flush(index);
     XSAN_CO_TRY_VOID(go_live(index));
     log(LogLevel::info, "pool {}: {} is back; what it holds is stale and is rebuilt", name(), path);
     rebuild_wake_.set();

@@ -79,8 +79,11 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
         if (zeroed) members_.slot(member).zeroed_bytes += length;
     }
     // The zeros must be durable before anything says that this extent belongs to a group.
-    if (zeroed && device->limits().volatile_cache) zeroed = co_await device->flush();
-    if (!zeroed) {
+    if (zeroed && device->limits().volatile_cache) {
+        zeroed = co_await device->flush();
+        if (!zeroed) engine_->traffic().flush_has_failed(member);
+    }
+    if (!zeroed && zeroed.error().code != Errc::invalid_argument) {
         const auto recorded = co_await member_failed(member, zeroed.error());
         static_cast<void>(recorded);
     }
@@ -354,10 +357,9 @@ Task<Result<void>> Pool::zero_and_unmap(
         groups_->set_flag(entry.group(), GroupTable::kTouched, true);
         const raid::GroupRange range{entry.group(), entry.place() * bytes, bytes};
         XSAN_CO_TRY_VOID(engine_->write(range, nullptr, {}));
-        if (groups_->flag(entry.group(), GroupTable::kHasBad)) XSAN_CO_TRY_VOID(clear_bad(range));
         record.entries.push_back({cluster, meta::MapEntry{}});
     }
-    XSAN_CO_TRY_VOID(engine_->flush());
+    XSAN_CO_TRY_VOID(flush_all());  // holds a token: a member that is lost meanwhile stays open
     std::vector<meta::Record> records;
     records.push_back(std::move(record));
     co_return co_await commit(std::move(records));

@@ -127,19 +127,19 @@ Task<void> Pool::read_failed(MemberIndex member, std::uint64_t offset, Error why
     co_await call_on(control(), on_control);
 }
 
-// Faulty is a member with a second error at the same place after a rewrite, or with more than twenty corrected
-// errors within an hour.
+// Faulty is a member with a second error at the same place after a rewrite, or with more than twenty errors
+// within an hour that were corrected, or that were not the media's (nothing is rewritten for those).
 Task<void> Pool::count_read_error(MemberIndex member, std::uint64_t offset, Error why, bool corrected) {
     MemberTable::Slot& slot = members_.slot(member);
     if (slot.owned == nullptr) co_return;
     const bool again = std::find(slot.corrected_offset.begin(), slot.corrected_offset.end(), offset) !=
                        slot.corrected_offset.end();
     bool too_many = false;
-    if (corrected) {
+    if (corrected || why.code != Errc::media_error) {
         const TimeNs now = Reactor::current().now();
         const std::size_t ring = slot.corrected_at.size();
         slot.corrected_at[slot.corrected_count % ring] = now;
-        slot.corrected_offset[slot.corrected_count % ring] = offset;
+        slot.corrected_offset[slot.corrected_count % ring] = corrected ? offset : UINT64_MAX;
         slot.corrected_count++;
         // The ring holds one more than an hour may have: the oldest is the next one to be overwritten.
         const TimeNs oldest = slot.corrected_at[slot.corrected_count % ring];
@@ -205,8 +205,8 @@ Task<Result<void>> Pool::check_bad_on_control(raid::GroupRange range) {
     co_return Result<void>{};
 }
 
-Task<Result<void>> Pool::clear_bad(raid::GroupRange range) {
-    auto on_control = [&]() { return clear_bad_on_control(range); };
+Task<Result<void>> Pool::range_rewritten(GroupIndex group, std::uint64_t offset, std::uint64_t length) {
+    auto on_control = [&]() { return clear_bad_on_control({group, offset, length}); };
     co_return co_await call_on(control(), on_control);
 }
 

@@ -39,6 +39,7 @@ class GroupTable final : public raid::GroupMap {
     unsigned member_limit() const override { return member_limit_.load(std::memory_order_acquire); }
     bool may_be_torn(GroupIndex group, StripeIndex) const override { return flag(group, kSuspect); }
     bool is_mapped(GroupIndex group, std::uint64_t data_offset) const override;
+    bool has_bad_ranges(GroupIndex group) const override { return flag(group, kHasBad); }
 
     // Group numbers are below this: the growth limit of the pool, since a group has an extent at least.
     std::uint32_t groups_max() const { return state_.pool().extents_max; }

@@ -176,6 +176,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> member_failed(MemberIndex member, Error why) override;
     Task<void> read_failed(MemberIndex member, std::uint64_t offset, Error why, bool corrected) override;
     Task<Result<void>> range_lost(GroupIndex group, std::uint64_t offset, std::uint64_t length) override;
+    Task<Result<void>> range_rewritten(GroupIndex group, std::uint64_t offset, std::uint64_t length) override;
+
+    Task<void> stripe_torn(GroupIndex group, StripeIndex stripe) override;
 
     // For Volume, from any reactor.
     Task<Result<meta::MapEntry>> map_cluster(meta::VolumeId volume, ClusterIndex cluster);
@@ -186,8 +189,6 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<void> wait_for_unmapping();
     // media_error when the range touches a bad range. Only for groups that carry the flag kHasBad.
     Task<Result<void>> check_bad(raid::GroupRange range);
-    // The range was rewritten: whatever bad ranges it covers are good again.
-    Task<Result<void>> clear_bad(raid::GroupRange range);
     bool needs_mark(GroupIndex group) const {
         return marks_dirty_ && !groups_->flag(group, GroupTable::kMarked);
     }
@@ -302,6 +303,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> flush_all();
     Task<void> resync_all();
     Task<void> resync_group(GroupIndex group);
+    Task<void> resync_torn();
+    Task<void> note_torn(GroupIndex group);
     Task<Result<void>> mark_on_control(GroupIndex group);
     Task<Result<void>> commit_marks(std::vector<GroupIndex> groups, bool dirty);
     // scrub.cc
@@ -378,6 +381,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::uint64_t unplaced_groups_ = 0;
     TimeNs throttle_until_ = 0;
 
+    std::map<GroupIndex, std::uint64_t> torn_;         // groups that became suspect at run time: how often
+    TimeNs resync_torn_at_ = 0;                        // not before
     std::uint64_t resync_total_ = 0;
     std::uint64_t resync_done_ = 0;
     ScrubStatus scrub_;

@@ -11,6 +11,7 @@ namespace xsan::pool {
 namespace {
 
 constexpr TimeNs kCleanEvery = 5 * kSecond;
+constexpr TimeNs kResyncTornEvery = 60 * kSecond;
 constexpr unsigned kStripesAtOnce = 8;
 
 }  // namespace
@@ -78,6 +79,7 @@ Task<void> Pool::clean_loop() {
         }
         const auto retired = co_await retire_log();
         static_cast<void>(retired);  // the next look tries again
+        co_await resync_torn();
         report_io();
         co_await persist_counters();
     }
@@ -100,6 +102,12 @@ Task<Result<void>> Pool::clean_groups(CleanWhich which) {
     }
     if (cleaning_.empty()) co_return Result<void>{};
     co_await engine_->quiescence().synchronize();
+    // A write that was on its way may have left its group suspect: the mark stays.
+    std::erase_if(cleaning_, [this](GroupIndex group) {
+        if (!groups_->flag(group, GroupTable::kSuspect)) return false;
+        groups_->set_flag(group, GroupTable::kMarked, true);
+        return true;
+    });
     Result<void> result = co_await flush_all();
     if (result && !cleaning_.empty()) {
         cleaning_committing_ = true;
@@ -138,12 +146,40 @@ Task<void> Pool::resync_all() {
     log(LogLevel::info, "pool {}: resync finished", name());
 }
 
+Task<void> Pool::stripe_torn(GroupIndex group, StripeIndex) {
+    auto on_control = [&]() { return note_torn(group); };
+    co_await call_on(control(), on_control);
+}
+
+// The mark keeps the group suspect over a restart; where it cannot be made durable the flag is all there is.
+Task<void> Pool::note_torn(GroupIndex group) {
+    log(LogLevel::warning, "pool {}: a write of group {} failed and left copies or parity that do not agree: "
+        "it will be resynced", name(), group.get());
+    groups_->set_flag(group, GroupTable::kSuspect, true);
+    torn_[group]++;
+    const auto marked = co_await mark_on_control(group);
+    static_cast<void>(marked);
+}
+
+// Groups that became suspect since the start; every now and then, since what made them so may last.
+Task<void> Pool::resync_torn() {
+    if (torn_.empty() || Reactor::current().now() < resync_torn_at_) co_return;
+    std::vector<GroupIndex> groups;
+    for (const auto& [group, times] : torn_) groups.push_back(group);
+    for (const GroupIndex group : groups) {
+        if (!stopping_ && !movers_.contains(group)) co_await resync_group(group);
+    }
+    resync_torn_at_ = Reactor::current().now() + kResyncTornEvery;
+}
+
 Task<void> Pool::resync_group(GroupIndex group) {
     const GroupRow* row = state().row(group);
     if (row == nullptr) co_return;
     const ec::Scheme& scheme = groups_->codec(row->scheme()).scheme();
     const std::uint32_t stripes = raid::stripes_per_group(scheme, groups_->extent_bytes());
     bool all_good = true;
+    const auto torn = torn_.find(group);
+    const std::uint64_t times_torn = torn == torn_.end() ? 0 : torn->second;
     // A suspect group is not removed, so it stays the group that it is.
     for (std::uint32_t first = 0; first < stripes && !stopping_; first += kStripesAtOnce) {
         std::vector<Task<Result<void>>> tasks;
@@ -158,7 +194,11 @@ Task<void> Pool::resync_group(GroupIndex group) {
     // A group that could not be read wholly, or has lost strips, stays marked and suspect: once it is rebuilt,
     // or at the next start, it is tried again.
     row = state().row(group);
-    if (row == nullptr || (all_good && !stopping_ && groups_->lost_slots(*row) == 0)) {
+    const auto again = torn_.find(group);
+    const bool torn_again = again != torn_.end() && again->second != times_torn;
+    if (row == nullptr ||
+        (all_good && !torn_again && !stopping_ && groups_->lost_slots(*row) == 0)) {
+        torn_.erase(group);
         groups_->set_flag(group, GroupTable::kSuspect, false);
     }
 }

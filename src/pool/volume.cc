@@ -153,7 +153,7 @@ Task<Result<void>> Volume::serve_checked(dev::IoRequest& request, bool& waited) 
             break;
         }
         case dev::IoKind::write_zeroes:
-            result = co_await zero(request.offset, request.length, flags);
+            result = co_await zero(request.offset, request.length, flags, request.keep_space);
             break;
         case dev::IoKind::discard:
             result = co_await discard(request.offset, request.length);
@@ -225,20 +225,19 @@ Task<Result<void>> Volume::write_span(Span span, const std::byte* data, raid::Wr
     pool_.groups().set_flag(entry.group(), GroupTable::kTouched, true);
     const raid::GroupRange range = place(entry, span);
     const std::byte* from = data == nullptr ? nullptr : data + span.buffer_offset;
-    const auto written = co_await pool_.engine().write(range, from, flags);
-    if (written && pool_.groups().flag(range.group, GroupTable::kHasBad)) {
-        XSAN_CO_TRY_VOID(pool_.clear_bad(range));
-    }
-    co_return written;
+    co_return co_await pool_.engine().write(range, from, flags);
 }
 
-// Whole clusters are unmapped, which makes them zero; the rest of a mapped cluster is written.
+// Whole clusters are unmapped, which makes them zero; the rest of a mapped cluster is written. Where space is
+// to be kept all that is mapped is written. What is unmapped is zero and stays so.
 // No token is held here: unmapping waits for everybody who holds one.
-Task<Result<void>> Volume::zero(std::uint64_t offset, std::uint64_t length, raid::WriteFlags flags) {
-    auto result = co_await discard(offset, length);
+Task<Result<void>> Volume::zero(std::uint64_t offset, std::uint64_t length, raid::WriteFlags flags,
+                                bool keep_space) {
+    Result<void> result;
+    if (!keep_space) result = co_await discard(offset, length);
     std::vector<Span> spans;
     for_each_cluster(offset, length, [&](const Span& span) {
-        if (span.length < cluster_bytes_) spans.push_back(span);
+        if (keep_space || span.length < cluster_bytes_) spans.push_back(span);
     });
     for (std::size_t i = 0; i < spans.size();) {
         Result<void> one;

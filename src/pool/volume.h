@@ -54,7 +54,8 @@ class Volume final : public dev::BlockDevice {
     Task<Result<void>> write(std::uint64_t offset, std::uint64_t length, const std::byte* data,
                              raid::WriteFlags flags);
     Task<Result<void>> write_span(Span span, const std::byte* data, raid::WriteFlags flags);
-    Task<Result<void>> zero(std::uint64_t offset, std::uint64_t length, raid::WriteFlags flags);
+    Task<Result<void>> zero(std::uint64_t offset, std::uint64_t length, raid::WriteFlags flags,
+                            bool keep_space);
     Task<Result<void>> discard(std::uint64_t offset, std::uint64_t length);
     raid::GroupRange place(meta::MapEntry entry, const Span& span) const;
 

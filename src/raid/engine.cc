@@ -37,7 +37,8 @@ Task<Result<void>> Engine::flush() {
         const MemberIndex member{static_cast<std::uint16_t>(i)};
         dev::BlockDevice* device = map_.live_device(member);
         if (device == nullptr || !device->limits().volatile_cache) continue;
-        if (traffic_.needs_flush(member)) flushes.push_back(flush_member(member, *device));
+        if (traffic_.needs_flush(member) || traffic_.has_failed_flush(member))
+            flushes.push_back(flush_member(member, *device));
     }
     co_await when_all(std::span(flushes));
     Result<void> result;
@@ -48,14 +49,26 @@ Task<Result<void>> Engine::flush() {
     co_return result;
 }
 
-Task<Result<void>> Engine::flush_member(MemberIndex member, dev::BlockDevice& device) {
+// What a flush that failed has lost, no later one makes durable, also not one whose failure another
+// request is still recording.
+Task<Result<void>> Engine::flush_device(MemberIndex member, dev::BlockDevice& device) {
+    if (traffic_.has_failed_flush(member)) co_return Error{Errc::io_error};
     // Taken before the flush is submitted: it covers only what had completed by then.
     const std::uint64_t mark = traffic_.write_mark(member);
     const auto flushed = co_await device.flush();
-    if (flushed) {
-        traffic_.flush_covered(member, mark);
+    if (!flushed) {
+        if (flushed.error().code != Errc::invalid_argument) traffic_.flush_has_failed(member);
         co_return flushed;
     }
+    if (traffic_.has_failed_flush(member)) co_return Error{Errc::io_error};
+    traffic_.flush_covered(member, mark);
+    co_return flushed;
+}
+
+Task<Result<void>> Engine::flush_member(MemberIndex member, dev::BlockDevice& device) {
+    const auto flushed = co_await flush_device(member, device);
+    if (flushed) co_return flushed;
+    if (flushed.error().code == Errc::invalid_argument) co_return Error{Errc::io_error};
     const auto recorded = co_await faults_.member_failed(member, flushed.error());
     if (recorded) co_return recorded;
     co_return Error{Errc::io_error, flushed.error().os_errno};

@@ -87,7 +87,8 @@ class Engine {
     // `data` == nullptr writes zeros.
     Task<Result<void>> write(GroupRange range, const std::byte* data, WriteFlags flags);
     // Makes every completed write durable: flushes the members that have completed writes since
-    // their last flush. A member whose flush fails is recorded as lost.
+    // their last flush. A member whose flush fails is recorded as lost; while that is not possible,
+    // every flush fails.
     Task<Result<void>> flush();
 
     // Makes parity agree with data; what is lost stays lost. Success also where nothing can be done
@@ -110,10 +111,10 @@ class Engine {
     Task<Result<void>> start_mover(Mover& mover);
     // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped
     // data are marked at once, since free space is zero on the targets too. Where present strips
-    // cannot be read and nothing else gives their content, the fault sink is told the range
+    // say media_error and nothing else gives their content, the fault sink is told the range
     // (range_lost) and zeros take its place, so that a latent error costs no more than itself.
-    // Errors: aborted when the mover has failed; too_many_failures when the group has lost too much
-    // to move.
+    // Errors: aborted when the mover has failed; io_error when reads failed in a way that may pass;
+    // too_many_failures when the group has lost too much to move.
     Task<Result<void>> move_stripe(Mover& mover, StripeIndex stripe);
     // Holds the gate while `commit` runs: no write of the group is in flight, and the targets hold
     // all of them durably. Every stripe is done. Unregisters the mover in any case; a null `commit`
@@ -176,6 +177,8 @@ class Engine {
     Task<Result<void>> write_part(GroupIndex group, StripePart part, const std::byte* data,
                                   WriteFlags flags);
     Task<Result<void>> write_locked(Pending& pending);
+    Task<Result<void>> tell_rewritten(GroupIndex group, StripeIndex stripe,
+                                      const WriteFragment& first);
 
     // Through the log (engine_log.cc).
     Task<Result<void>> write_logged(StripeOp& op, const StripeWrite& write, Logging logging);
@@ -187,11 +190,15 @@ class Engine {
     Task<void> settle(StripeOp& op, const StripeWrite& write, const GroupRow& row, GroupIndex group,
                       StripeIndex stripe);
     Task<bool> put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
-                        const Segment& segment, ec::StripMask failed);
-    Task<void> fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
+                        const Segment& segment, ec::StripMask& failed);
+    Task<bool> fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,
                              const StripeWrite& write, const Segment& segment,
-                             ec::StripMask failed);
+                             ec::StripMask failed, ec::StripMask lost);
+    Task<bool> fit_copies(StripeOp& found, const Segment& segment, ec::StripMask failed);
+    Task<void> give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
+                       ec::StripMask lost);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
+    Task<Result<void>> flush_device(MemberIndex member, dev::BlockDevice& device);
 
     // Movers (mover_steps.cc).
     Task<Result<void>> salvage(StripeOp& op, GroupIndex group, StripeIndex stripe, Rows slice);

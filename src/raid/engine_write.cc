@@ -114,6 +114,9 @@ Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const s
     if (slot == &pending) slot = nullptr;
     Result<void> result = Error{Errc::not_found};
     if (row != nullptr) result = co_await write_locked(pending);
+    if (result && map_.has_bad_ranges(group)) {
+        result = co_await tell_rewritten(group, part.stripe, pending.first);
+    }
     pending.answer_joiners(result);
     co_return result;
 }
@@ -132,7 +135,8 @@ Task<Result<void>> Engine::write_locked(Pending& pending) {
 
     for (;;) {
         for (Segment& segment : segments) {
-            const PlanInput input{op.view().present, op.readable(), segment.touched, delta_allowed};
+            const PlanInput input{op.view().present, op.readable(), segment.touched, delta_allowed,
+                                  op.doubtful()};
             XSAN_CO_CHECK(segment.plan, choose_plan(op.codec(), input));
         }
         for (unsigned s = 0; s < scheme.total_strips(); s++) {

@@ -35,6 +35,8 @@ class GroupMap {
     // Does the cluster that holds this data offset of the group belong to a volume? Control reactor
     // only.
     virtual bool is_mapped(GroupIndex group, std::uint64_t data_offset) const = 0;
+    // Are some data bytes of the group lost until rewritten?
+    virtual bool has_bad_ranges(GroupIndex group) const = 0;
 };
 
 // Each call returns once what it says is durable on all members in sync.
@@ -55,6 +57,15 @@ class FaultSink {
     // These data bytes of the group cannot be reconstructed any more: EIO until rewritten.
     virtual Task<Result<void>> range_lost(GroupIndex group, std::uint64_t offset,
                                           std::uint64_t length) = 0;
+
+    // These data bytes of the group were rewritten: what was lost of them is good again. Told under
+    // the stripe's interlock, so that no later loss of the same bytes is taken back.
+    virtual Task<Result<void>> range_rewritten(GroupIndex group, std::uint64_t offset,
+                                               std::uint64_t length) = 0;
+
+    // The strips of this stripe may not fit together any more, and could not be made to: from when
+    // this returns may_be_torn() holds for it, until a resync has mended it. Durable where possible.
+    virtual Task<void> stripe_torn(GroupIndex group, StripeIndex stripe) = 0;
 };
 
 }  // namespace xsan::raid

@@ -63,30 +63,40 @@ class Mover {
 };
 
 // The movers that run, by group. At most one per hash slot: starting another waits.
+// Who looks for a group holds that group's gate, and no claim on the mover of another group in the
+// same slot, which may end at any moment: the number is compared, the mover never looked into.
 class MoverTable {
   public:
     static constexpr unsigned kSlots = 256;
 
     Mover* find(GroupIndex group) const {
         if (active_.load(std::memory_order_acquire) == 0) return nullptr;
-        Mover* mover = slot(group).load(std::memory_order_acquire);
-        return mover != nullptr && mover->group() == group ? mover : nullptr;
+        const Slot& slot = slots_[group.get() % kSlots];
+        if (slot.group.load(std::memory_order_acquire) != group.get()) return nullptr;
+        return slot.mover.load(std::memory_order_acquire);
     }
     bool try_add(Mover& mover) {
+        Slot& slot = slots_[mover.group().get() % kSlots];
         Mover* expected = nullptr;
-        if (!slots_[mover.group().get() % kSlots].compare_exchange_strong(expected, &mover))
-            return false;
+        if (!slot.mover.compare_exchange_strong(expected, &mover)) return false;
+        slot.group.store(mover.group().get(), std::memory_order_release);
         active_.fetch_add(1, std::memory_order_release);
         return true;
     }
     void remove(Mover& mover) {
-        slots_[mover.group().get() % kSlots].store(nullptr, std::memory_order_release);
+        Slot& slot = slots_[mover.group().get() % kSlots];
+        slot.group.store(kNoGroup, std::memory_order_release);
+        slot.mover.store(nullptr, std::memory_order_release);
         active_.fetch_sub(1, std::memory_order_release);
     }
 
   private:
-    const std::atomic<Mover*>& slot(GroupIndex group) const { return slots_[group.get() % kSlots]; }
-    std::array<std::atomic<Mover*>, kSlots> slots_{};
+    static constexpr std::uint32_t kNoGroup = UINT32_MAX;
+    struct Slot {
+        std::atomic<Mover*> mover{nullptr};
+        std::atomic<std::uint32_t> group{kNoGroup};
+    };
+    std::array<Slot, kSlots> slots_;
     std::atomic<unsigned> active_{0};
 };
 

@@ -19,11 +19,11 @@ ec::StripMask moved_strips(const Mover& mover, const ec::Scheme& scheme, StripeI
     return strips;
 }
 
-// Data strips of a slice that nothing gives any more, `unknown` being the strips that could not be
-// had. Pairs that are missing as a whole are no business of this slice.
+// Data strips of a slice that nothing gives any more (or nothing that can be trusted), `unknown`
+// being the strips that could not be had. Pairs that are missing as a whole are no business of this slice.
 ec::StripMask lost_data(const StripeOp& op, ec::StripMask unknown) {
     const ec::Scheme& scheme = op.scheme();
-    ec::StripMask lost = 0;
+    ec::StripMask lost = unknown & op.doubtful();
     for (unsigned s = 0; s < scheme.data_strips; s++) {
         const ec::StripMask strip = strip_mask(s);
         if ((unknown & strip) == 0 || op.codec().can_decode(unknown, strip)) continue;
@@ -41,7 +41,7 @@ Result<void> fill_slice(StripeOp& op, Rows slice, ec::StripMask unknown, ec::Str
     ec::StripMask decoded = 0;
     for (unsigned s = 0; s < scheme.data_strips; s++) {
         const ec::StripMask strip = strip_mask(s);
-        if ((unknown & strip) != 0 && op.codec().can_decode(unknown, strip)) decoded |= strip;
+        if ((unknown & ~lost & strip) != 0 && op.codec().can_decode(unknown, strip)) decoded |= strip;
     }
     std::array<std::byte*, ec::kStripsMax> strips{};
     for (unsigned s = 0; s < scheme.total_strips(); s++) {
@@ -96,10 +96,11 @@ Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
     StripeOp op(context(), *row, &mover, group, stripe, {0, scheme.strip_bytes});
     const RowMask want{op.rows(), moved_strips(mover, scheme, stripe)};
     const auto loaded = co_await op.load(std::span(&want, 1));
-    if (!loaded && op.bad_slices().empty()) co_return loaded;
+    // Nothing is given up for an error that may pass: the group is moved another time.
+    if (!loaded && (op.bad_slices().empty() || !is_media_error(loaded.error()))) co_return loaded;
     const auto bad_slices = op.bad_slices();
-    for (const BadSlice& bad : bad_slices) {
-        XSAN_CO_TRY_VOID(salvage(op, group, stripe, bad.rows));
+    for (const Rows& bad : bad_slices) {
+        XSAN_CO_TRY_VOID(salvage(op, group, stripe, bad));
     }
     const auto written = co_await write_targets(mover, stripe, op);
     if (written) mover.set_done(stripe);
@@ -110,7 +111,12 @@ Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
 Task<Result<void>> Engine::salvage(StripeOp& op, GroupIndex group, StripeIndex stripe, Rows slice) {
     const ec::Scheme& scheme = op.scheme();
     std::array<Error, ec::kStripsMax> errors;
-    const ec::StripMask have = co_await op.read_slice(slice, op.readable(), errors);
+    const ec::StripMask asked = op.readable();
+    const ec::StripMask have = co_await op.read_slice(slice, asked, errors);
+    for (ec::StripMask left = asked & ~have & op.view().present; left != 0; left &= left - 1) {
+        const Error error = errors[static_cast<unsigned>(std::countr_zero(left))];
+        if (!is_media_error(error)) co_return Error{Errc::io_error, error.os_errno};
+    }
     const ec::StripMask unknown = scheme.all_mask() & ~have;
     const ec::StripMask lost = lost_data(op, unknown);
     for (ec::StripMask left = lost; left != 0; left &= left - 1) {
@@ -171,12 +177,8 @@ Task<Result<void>> Engine::flush_targets(Mover& mover) {
             result = Error{Errc::aborted};
             continue;
         }
-        const std::uint64_t mark = traffic_.write_mark(target.member);
-        const auto flushed = co_await target.device->flush();
-        if (flushed) {
-            traffic_.flush_covered(target.member, mark);
-            continue;
-        }
+        const auto flushed = co_await flush_device(target.member, *target.device);
+        if (flushed) continue;
         mover.fail();
         result = Error{Errc::aborted};
         (void)co_await faults_.member_failed(target.member, flushed.error());

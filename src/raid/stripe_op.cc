@@ -18,6 +18,7 @@ StripeOp::StripeOp(const Context& context, const GroupRow& row, Mover* mover, Gr
       rows_(rows),
       body_(context.bodies.get()) {
     look_at(body_.view, context.map, row, mover, stripe);
+    torn_ = scheme().kind == ec::CodeKind::parity && context.map.may_be_torn(group, stripe);
     XSAN_ASSERT(rows.begin < rows.end && rows.end <= scheme().strip_bytes);
 }
 
@@ -92,7 +93,7 @@ Task<Result<void>> StripeOp::load(std::span<const RowMask> wants) {
         const ec::StripMask lost = scheme().all_mask() & ~readable();
         for (const RowMask& want : wants) {
             if (codec().can_decode(lost, want.strips & lost)) continue;
-            co_return Error{unreadable_ != 0 ? Errc::media_error : Errc::too_many_failures};
+            co_return unreadable_ != 0 ? read_error(0, {}) : Error{Errc::too_many_failures};
         }
         const ReadOutcome outcome = co_await load_once(wants);
         if (outcome == ReadOutcome::media_error) {
@@ -163,14 +164,17 @@ Task<Result<void>> StripeOp::run_writes() {
     co_return result;
 }
 
-// Success: the write need not be there any more, or is there after all.
+// Success: the write need not be there any more, or is there after all. A request that the device
+// calls invalid is our mistake, or a limit that it did not tell: no reason to lose the member.
 Task<Result<void>> StripeOp::take_write_error(StripIo& io) {
     const Error why = io.request.error;
     if (io.place.is_target) {
         // The group has its content elsewhere: only the mover is lost, whatever becomes of the
         // member.
         body_.view.mover->fail();
-        (void)co_await context_.faults.member_failed(io.place.member, why);
+        if (why.code != Errc::invalid_argument) {
+            (void)co_await context_.faults.member_failed(io.place.member, why);
+        }
         if (io.second) {
             body_.view.doubled &= ~strip_mask(io.strip);
         } else {
@@ -178,10 +182,12 @@ Task<Result<void>> StripeOp::take_write_error(StripIo& io) {
         }
         co_return Result<void>{};
     }
-    const auto recorded = co_await context_.faults.member_failed(io.place.member, why);
-    if (recorded) {
-        body_.view.present &= ~strip_mask(io.strip);
-        co_return Result<void>{};
+    if (why.code != Errc::invalid_argument) {
+        const auto recorded = co_await context_.faults.member_failed(io.place.member, why);
+        if (recorded) {
+            body_.view.present &= ~strip_mask(io.strip);
+            co_return Result<void>{};
+        }
     }
     // The member stays, so what it holds must be right.
     dev::IoBatch batch;

@@ -79,12 +79,11 @@ struct StripeBody {
 };
 using StripeBodies = dev::OpPool<StripeBody>;
 
-// Rows that load() could not provide: `unknown` are the strips that are lost or could not be read
-// there.
-struct BadSlice {
-    Rows rows;
-    ec::StripMask unknown = 0;
-};
+// What a read error means for the blocks that were asked for. Only the drive's own word that they
+// cannot be read lets anyone overwrite or give them up; whatever else it answers may pass.
+constexpr bool is_media_error(const Error& error) {
+    return error.code == Errc::media_error;
+}
 
 class StripeOp {
   public:
@@ -108,6 +107,9 @@ class StripeOp {
     Rows rows() const { return rows_; }
     // Strips whose members have been lost meanwhile leave the present ones.
     void refresh();
+    // Present data strips whose content parity must not be trusted to give, because a write may have
+    // been cut off. (For lost ones there is nothing else, and that is the policy's hole.)
+    ec::StripMask doubtful() const { return torn_ ? scheme().data_mask() & body_.view.present : 0; }
 
     // Working memory of a strip; the same pointer each time.
     std::byte* buffer(unsigned strip);
@@ -127,10 +129,11 @@ class StripeOp {
     // decodes the lost ones from as few others as possible, never reads anything twice unless an
     // error forces it. Strips that cannot be read are reconstructed slice by slice, rewritten and
     // reported. `wants`: at most PartRows::kMax, ascending and disjoint. too_many_failures when
-    // strips are lost beyond what the code decodes; media_error when errors of present strips add
-    // to that: then bad_slices() says where, and all other slices have been provided.
+    // strips are lost beyond what the code decodes. When errors of present strips add to that:
+    // bad_slices() says where, and all other slices have been provided; media_error when all of
+    // these strips said so, io_error when some said something else, which may pass.
     Task<Result<void>> load(std::span<const RowMask> wants);
-    const std::vector<BadSlice>& bad_slices() const { return bad_slices_; }
+    const std::vector<Rows>& bad_slices() const { return bad_slices_; }
 
     struct Io {
         unsigned strip;
@@ -168,6 +171,9 @@ class StripeOp {
     StripIo& add(StripIoList& list, dev::IoKind kind, const Io& io);
     Task<void> run(StripIoList& list);
     Task<bool> lose_vanished(const StripIo& io);
+    Error read_error(ec::StripMask strips, std::span<const Error> errors) const;
+    ec::StripMask confirming(ec::StripMask lost, ec::StripMask wanted) const;
+    bool confirmed(Rows slice, ec::StripMask lost, ec::StripMask wanted);
     Task<ReadOutcome> load_once(std::span<const RowMask> wants);
     Task<Result<void>> load_slices(std::span<const RowMask> wants);
     Task<Result<void>> load_slices_apart(std::span<const RowMask> wants);
@@ -185,9 +191,11 @@ class StripeOp {
     Rows rows_;
     StripeBody& body_;
     ec::StripMask unreadable_ = 0;  // present strips that are not read any more by this operation
+    ec::StripMask silent_ = 0;      // those of them that did not say media_error
+    bool torn_;                     // parity may disagree with data
     bool lent_ = false;             // some of the buffers are the caller's
     ec::StripMask healed_ = 0;      // strips that run_reads() has healed; a second error is final
-    std::vector<BadSlice> bad_slices_;
+    std::vector<Rows> bad_slices_;
     std::vector<RowMask> write_failures_;
 };
 

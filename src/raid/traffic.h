@@ -3,6 +3,9 @@
 //
 // Invariant behind skipping a flush: a write is counted when it has completed and before its
 // request is answered, and a flush covers what was counted before it was submitted.
+//
+// After a flush that failed nobody knows which completed writes the member still has: a later flush that
+// succeeds says nothing about them. So the failure sticks until the member comes back anew.
 #pragma once
 
 #include <atomic>
@@ -25,7 +28,7 @@ struct MemberTraffic {
 class Traffic {
   public:
     Traffic(unsigned reactors, unsigned members_max)
-        : members_max_(members_max), flushed_(members_max) {
+        : members_max_(members_max), flushed_(members_max), flush_failed_(members_max) {
         for (unsigned i = 0; i < reactors; i++) {
             per_reactor_.push_back(std::make_unique<Counters[]>(members_max));
         }
@@ -52,6 +55,17 @@ class Traffic {
             sum.written_bytes += c.written_bytes.load(std::memory_order_relaxed);
         }
         return sum;
+    }
+
+    void flush_has_failed(MemberIndex member) {
+        flush_failed_[member.get()].store(true, std::memory_order_release);
+    }
+    bool has_failed_flush(MemberIndex member) const {
+        return flush_failed_[member.get()].load(std::memory_order_acquire);
+    }
+    // The member comes back, and all that it holds is rebuilt.
+    void forget_failed_flush(MemberIndex member) {
+        flush_failed_[member.get()].store(false, std::memory_order_release);
     }
 
     // The number of completed writes, as a mark for flush_covered.
@@ -87,6 +101,7 @@ class Traffic {
     unsigned members_max_;
     std::vector<std::unique_ptr<Counters[]>> per_reactor_;
     std::vector<std::atomic<std::uint64_t>> flushed_;
+    std::vector<std::atomic<bool>> flush_failed_;
 };
 
 }  // namespace xsan::raid

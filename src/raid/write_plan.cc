@@ -41,6 +41,8 @@ Result<WritePlan> choose_plan(const ec::Codec& codec, const PlanInput& in) {
     const bool delta_possible = in.delta_allowed && (delta_reads & unreadable) == 0;
     // Reconstruct, decoding untouched strips that are lost.
     plan.decoded = untouched & unreadable;
+    // Parity that may be torn does not give the content of a strip that merely cannot be read.
+    if ((plan.decoded & in.doubtful) != 0) return Error{Errc::media_error};
     if (codec.can_decode(unreadable, plan.decoded)) {
         plan.kind = plan.decoded == 0 ? PlanKind::reconstruct : PlanKind::decode;
         plan.reads = (untouched & in.readable) | codec.sources(unreadable, plan.decoded);

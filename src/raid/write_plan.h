@@ -36,11 +36,13 @@ struct PlanInput {
     ec::StripMask readable = 0;  // those of them whose old content can be read
     ec::StripMask touched = 0;   // data strips that get new content over all of the rows
     bool delta_allowed = true;   // false for a stripe that may be torn
+    ec::StripMask doubtful = 0;  // strips that must not be computed from parity
 };
 
 // too_many_failures when the stripe has lost more than the code decodes and the write cannot be
 // carried by what is left (a striped or mirrored strip whose every copy is lost; parity beyond P);
-// media_error when old content that every legal plan needs cannot be read.
+// media_error when old content that every legal plan needs cannot be read (or, in a stripe that may be
+// torn, could only be computed from its parity).
 Result<WritePlan> choose_plan(const ec::Codec& codec, const PlanInput& input);
 
 }  // namespace xsan::raid

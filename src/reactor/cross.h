@@ -97,7 +97,10 @@ class KeyedLock {
   public:
     enum class Mode : std::uint8_t { shared, exclusive };
 
-    explicit KeyedLock(std::size_t slots_log2) : slots_(std::size_t{1} << slots_log2) {}
+    explicit KeyedLock(unsigned slots_log2)
+        : slots_(std::size_t{1} << slots_log2), shift_(64 - slots_log2) {
+        XSAN_ASSERT(slots_log2 >= 1 && slots_log2 < 32);
+    }
     KeyedLock(const KeyedLock&) = delete;
     KeyedLock& operator=(const KeyedLock&) = delete;
     ~KeyedLock();
@@ -107,6 +110,11 @@ class KeyedLock {
     Acquire acquire(std::uint64_t key, Mode mode);
     bool try_acquire(std::uint64_t key, Mode mode);
     void release(std::uint64_t key, Mode mode);
+    // Which slot a key falls on. Keys are pairs of small numbers, (group << 32 | stripe): only the
+    // product's high bits depend on both.
+    std::size_t slot_index(std::uint64_t key) const {
+        return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> shift_);
+    }
 
     // Scoped release: co_await l.acquire(k, m); KeyedLock::Guard guard(l, k, m);
     class Guard {
@@ -139,12 +147,11 @@ class KeyedLock {
         Waiter* first = nullptr;
         Waiter* last = nullptr;
     };
-    Slot& slot_of(std::uint64_t key) {
-        return slots_[(key * 0x9E3779B97F4A7C15ull) >> 20 & (slots_.size() - 1)];
-    }
+    Slot& slot_of(std::uint64_t key) { return slots_[slot_index(key)]; }
     static bool grant(Slot& slot, Mode mode);
 
     std::vector<Slot> slots_;
+    unsigned shift_;
 };
 
 class KeyedLock::Acquire {

@@ -27,9 +27,17 @@ constexpr std::size_t kReadyBatch = 256;
 }  // namespace
 
 UringReactor::UringReactor(const UringOptions& options)
-    : Reactor(options.index), options_(options), slab_(options.slab_slots) {
-    for (std::uint32_t i = 0; i < slab_.size(); i++) {
-        slab_[i].next_free = i + 1 < slab_.size() ? i + 1 : kNoSlot;
+    : Reactor(options.index), options_(options) {
+    while (slab_.size() * kSlabBlock < options.slab_slots) grow_slab();
+}
+
+// One block more, at the head of the free list.
+void UringReactor::grow_slab() {
+    const auto first = static_cast<std::uint32_t>(slab_.size() * kSlabBlock);
+    slab_.push_back(std::make_unique<SlabBlock>());
+    for (std::uint32_t i = kSlabBlock; i-- > 0;) {
+        entry(first + i).next_free = free_slot_;
+        free_slot_ = first + i;
     }
 }
 
@@ -75,14 +83,14 @@ io_uring_sqe* UringReactor::acquire_sqe() {
 io_uring_sqe* UringReactor::prepare(UringOp& op) {
     XSAN_ASSERT(is_home());
     XSAN_ASSERT(op.slab_slot == kNoSlot && op.done != nullptr);
-    XSAN_ASSERT(free_slot_ != kNoSlot);  // depths are sized at start
+    if (free_slot_ == kNoSlot) grow_slab();
     io_uring_sqe* sqe = acquire_sqe();
-    SlabEntry& entry = slab_[free_slot_];
+    SlabEntry& taken = entry(free_slot_);
     op.slab_slot = free_slot_;
-    free_slot_ = entry.next_free;
-    entry.op = &op;
-    if (++entry.generation == 0) entry.generation = 1;
-    sqe->user_data = std::uint64_t{entry.generation} << 32 | op.slab_slot;
+    free_slot_ = taken.next_free;
+    taken.op = &op;
+    if (++taken.generation == 0) taken.generation = 1;
+    sqe->user_data = std::uint64_t{taken.generation} << 32 | op.slab_slot;
     in_flight_++;
     return sqe;
 }
@@ -93,7 +101,7 @@ void UringReactor::cancel_op(UringOp& op) {
     io_uring_sqe* sqe = acquire_sqe();
     sqe->opcode = IORING_OP_ASYNC_CANCEL;
     sqe->fd = -1;
-    sqe->addr = std::uint64_t{slab_[op.slab_slot].generation} << 32 | op.slab_slot;
+    sqe->addr = std::uint64_t{entry(op.slab_slot).generation} << 32 | op.slab_slot;
     sqe->user_data = kCancelKey;
     cancels_in_flight_++;
 }
@@ -101,8 +109,8 @@ void UringReactor::cancel_op(UringOp& op) {
 void UringReactor::leave_to_kernel(UringOp& op) {
     XSAN_ASSERT(is_home());
     if (op.slab_slot == kNoSlot) return;  // has ended already
-    XSAN_ASSERT(!slab_[op.slab_slot].left);
-    slab_[op.slab_slot].left = true;
+    XSAN_ASSERT(!entry(op.slab_slot).left);
+    entry(op.slab_slot).left = true;
     in_flight_--;
 }
 
@@ -112,16 +120,16 @@ void UringReactor::dispatch(const UringRing::Completion& completion) {
         return;
     }
     const auto slot = static_cast<std::uint32_t>(completion.user_data);
-    XSAN_ASSERT(slot < slab_.size());
-    SlabEntry& entry = slab_[slot];
-    XSAN_ASSERT(entry.op != nullptr && entry.generation == completion.user_data >> 32);
-    UringOp& op = *entry.op;
+    XSAN_ASSERT(slot < slab_.size() * kSlabBlock);
+    SlabEntry& ended = entry(slot);
+    XSAN_ASSERT(ended.op != nullptr && ended.generation == completion.user_data >> 32);
+    UringOp& op = *ended.op;
     if (!completion.result.more()) {
-        entry.op = nullptr;
-        entry.next_free = free_slot_;
+        ended.op = nullptr;
+        ended.next_free = free_slot_;
         free_slot_ = slot;
         op.slab_slot = kNoSlot;  // the owner may use the operation again at once, or free it
-        if (!std::exchange(entry.left, false)) in_flight_--;
+        if (!std::exchange(ended.left, false)) in_flight_--;
     }
     op.done(op, completion.result);
 }

@@ -2,8 +2,8 @@
 //
 // Contract of operations:
 //  - An operation is a UringOp embedded in whatever issues it. prepare() hands out an SQE that is
-//    tied to it and never fails: a full submission queue is submitted first, a full slab is
-//    back-pressure on the caller at start-up sizing (an assertion, since depths are sized then).
+//    tied to it and never fails: a full submission queue is submitted first, and a full slab grows
+//    by a block, since what one request fans out to (strips, pieces) has no small bound.
 //  - user_data is a slab index plus generation. A completion whose key is unknown is a broken
 //    invariant.
 //  - The op and every buffer it names belong to the kernel until its last completion (no
@@ -12,6 +12,7 @@
 //    batch.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -34,8 +35,10 @@ struct UringOp {
 struct UringOptions {
     unsigned index = 0;
     unsigned entries = 512;       // submission queue; the completion queue is eight times as large
-    unsigned slab_slots = 16384;  // operations in flight at most
-    unsigned file_slots = 256;    // size of the table of registered files
+    unsigned slab_slots = 16384;  // operations in flight before the slab grows
+    // Size of the table of registered files; less where RLIMIT_NOFILE does not allow it. Passthrough
+    // members need two each, and a pool has up to 1024.
+    unsigned file_slots = 2 * 1024 + 64;
     int cpu = -1;                 // pin the thread there; -1: do not pin
 };
 
@@ -90,7 +93,12 @@ class UringReactor final : public Reactor {
         bool left = false;  // not counted in in_flight_
     };
 
+    static constexpr std::uint32_t kSlabBlock = 1024;
+    using SlabBlock = std::array<SlabEntry, kSlabBlock>;
+
     explicit UringReactor(const UringOptions& options);
+    SlabEntry& entry(std::uint32_t slot) { return (*slab_[slot / kSlabBlock])[slot % kSlabBlock]; }
+    void grow_slab();
     void wake() override;
     void pin_thread() const;
     io_uring_sqe* acquire_sqe();
@@ -110,8 +118,8 @@ class UringReactor final : public Reactor {
     bool ending_ = false;  // the wake-up read is being cancelled and must not be armed again
     std::atomic<bool> sleeping_{false};
     std::atomic<bool> stop_requested_{false};
-    std::vector<SlabEntry> slab_;
-    std::uint32_t free_slot_ = 0;
+    std::vector<std::unique_ptr<SlabBlock>> slab_;  // blocks never move
+    std::uint32_t free_slot_ = UINT32_MAX;
     std::size_t in_flight_ = 0;  // without the wake-up read and cancellations
     std::size_t cancels_in_flight_ = 0;
     // Completions taken off a full queue at a moment when none may run (rare).

@@ -2,6 +2,7 @@
 #include "reactor/uring_ring.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <cerrno>
@@ -83,6 +84,11 @@ Outcome<void> UringRing::open(unsigned entries, unsigned file_slots) {
         const unsigned count = *ring_.sq.kring_entries;
         for (unsigned i = 0; i < count; i++)
             ring_.sq.array[i] = i;
+    }
+    // The kernel refuses a table larger than the limit of open files.
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < file_slots) {
+        file_slots = static_cast<unsigned>(limit.rlim_cur);
     }
     if (io_uring_register_files_sparse(&ring_, file_slots) == 0) features_.file_slots = file_slots;
     return {};

@@ -129,6 +129,7 @@ void Queue::serve(Slot& slot) {
     const IoDescriptor descriptor = decode(descriptors_[slot.tag]);
     dev::IoRequest& request = slot.request;
     request.fua = descriptor.fua;
+    request.keep_space = descriptor.nounmap;
     request.reissued = is_maybe_repeated(slot);
     request.offset = descriptor.offset;
     request.length = descriptor.length;

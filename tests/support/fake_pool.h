@@ -25,7 +25,7 @@
 namespace xsan::test {
 
 struct FaultEvent {
-    enum Kind { member_failed, member_refused, read_failed, range_lost };
+    enum Kind { member_failed, member_refused, read_failed, range_lost, range_rewritten };
     Kind kind;
     unsigned member = 0;
     std::uint64_t offset = 0;  // of a read on its member, of a range in its group
@@ -117,6 +117,8 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
             {group.get(), static_cast<std::uint32_t>(data_offset / scheme().stripe_data_bytes())});
     }
 
+    bool has_bad_ranges(GroupIndex) const override { return count(FaultEvent::range_lost) > 0; }
+
     // --- raid::FaultSink ---
     Task<Result<void>> member_failed(MemberIndex member, Error) override {
         if (commit_time > 0) co_await sleep_for(commit_time);
@@ -144,6 +146,18 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         co_return Result<void>{};
     }
 
+    Task<Result<void>> range_rewritten(GroupIndex group, std::uint64_t offset,
+                                       std::uint64_t length) override {
+        if (commit_time > 0) co_await sleep_for(commit_time);
+        record({FaultEvent::range_rewritten, group.get(), offset, length, false});
+        co_return Result<void>{};
+    }
+
+    Task<void> stripe_torn(GroupIndex group, StripeIndex stripe) override {
+        if (commit_time > 0) co_await sleep_for(commit_time);
+        torn.insert({group.get(), stripe.get()});
+    }
+
     // --- what was recorded ---
     std::vector<FaultEvent> events() const {
         std::scoped_lock guard(lock_);
@@ -156,19 +170,20 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         return n;
     }
     bool is_bad(std::uint64_t offset) const {  // inside a lost range of group 0
+        bool bad = false;
         for (const FaultEvent& e : events()) {
-            if (e.kind == FaultEvent::range_lost && offset >= e.offset &&
-                offset < e.offset + e.length)
-                return true;
+            if (offset < e.offset || offset >= e.offset + e.length) continue;
+            if (e.kind == FaultEvent::range_lost) bad = true;
+            if (e.kind == FaultEvent::range_rewritten) bad = false;
         }
-        return false;
+        return bad;
     }
     void clear_events() {
         std::scoped_lock guard(lock_);
         events_.clear();
     }
 
-    // --- knobs; set while nothing runs ---
+    // --- knobs; set while nothing runs (the engine adds to `torn`, in tests with one reactor) ---
     bool refuse_failures = false;
     bool refuse_ranges = false;
     TimeNs commit_time = 0;

@@ -151,6 +151,45 @@ TEST_CASE("what a rebuild cannot read is a bad range until it is rewritten, also
     rig.stop();
 }
 
+TEST_CASE("a group that a refused write left torn stays marked and is resynced") {
+    Errors rig(RigOptions{.scheme = "4+1", .members = 5});
+    pool::Volume& v = rig.volume();
+    const Place place = place_of(rig, v, 5 * kMiB);
+    rig.require(rig.fail_drive((place.drive + 1) % 5));
+    sim::FaultRule rule;
+    rule.on = dev::IoKind::write;
+    rule.offset = place.offset;
+    rule.length = 4096;
+    rig.drives[place.drive]->faults().add(rule);
+    rule.on = dev::IoKind::read;
+    rule.code = Errc::io_error;
+    rig.drives[place.drive]->faults().add(rule);
+    REQUIRE(rig.fill(v, 5 * kMiB, 64 * kKiB, 9) == Errc::io_error);
+    const auto suspects = [&] {
+        unsigned count = 0;
+        for (std::uint32_t g = 0; g < rig.pool->state().group_limit(); g++) {
+            const GroupIndex group{g};
+            if (!rig.pool->groups().flag(group, pool::GroupTable::kSuspect)) continue;
+            CHECK(rig.pool->state().is_dirty(group));
+            count++;
+        }
+        return count;
+    };
+    REQUIRE(suspects() == 1);
+    rig.drives[place.drive]->faults().clear();
+    rig.world.run_for(100 * kSecond);
+    CHECK(suspects() == 1);  // nothing can be resynced while data strips are lost
+    rig.add_drive(64 * kMiB);
+    std::vector<pool::NewDevice> devices;
+    devices.push_back(rig.plug(5));
+    rig.require(rig.world.run(rig.pool->add(devices)));
+    REQUIRE(rig.wait_for_rebuild());
+    REQUIRE(rig.wait_until([&] { return suspects() == 0; }));
+    INFO(rig.log.text());
+    rig.require_clean_scrub();
+    rig.stop();
+}
+
 TEST_CASE("counters of bytes written go on after a restart") {
     Errors rig;
     rig.world.run_for(20 * kSecond);

@@ -35,6 +35,27 @@ class LastLines final : public LogSink {
     std::string text_;
 };
 
+// A Plug that asserts that nothing is in flight when it is closed.
+class SimPlug final : public dev::BlockDevice {
+  public:
+    explicit SimPlug(sim::SimDevice& drive) : drive_(drive) {}
+    const dev::DeviceIdentity& identity() const override { return drive_.identity(); }
+    const dev::DeviceLimits& limits() const override { return drive_.limits(); }
+    void submit(dev::IoRequest& request) override {
+        XSAN_ASSERT(!closed_);
+        drive_.submit(request);
+    }
+    Task<void> close() override {
+        closed_ = true;
+        XSAN_ASSERT(drive_.outstanding() == 0);
+        co_return;
+    }
+
+  private:
+    sim::SimDevice& drive_;
+    bool closed_ = false;
+};
+
 inline ec::Scheme scheme_of(const std::string& text, unsigned members, std::uint32_t strip_bytes) {
     auto scheme = ec::parse_scheme(text, members, strip_bytes);
     XSAN_ASSERT(scheme.has_value());
@@ -96,7 +117,7 @@ class Rig {
     pool::NewDevice plug(unsigned drive, bool spare = false) {
         const unsigned domains = options.domains;
         std::string domain = domains == 0 ? "" : "shelf" + std::to_string(drive % domains);
-        return {std::make_unique<Plug>(*drives[drive]), std::move(domain), spare};
+        return {std::make_unique<SimPlug>(*drives[drive]), std::move(domain), spare};
     }
     ec::Scheme scheme() const { return scheme_of(options.scheme, options.members, options.strip_bytes); }
 
@@ -136,7 +157,7 @@ class Rig {
         for (const unsigned i : from) {
             if (drives[i]->is_gone()) continue;
             pool::Pool::Found f;
-            f.device = std::make_unique<Plug>(*drives[i]);
+            f.device = std::make_unique<SimPlug>(*drives[i]);
             auto examined = world.run(meta::examine(*f.device));
             if (!examined) return examined.error();
             f.examined = std::move(*examined);

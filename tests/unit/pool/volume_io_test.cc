@@ -68,6 +68,30 @@ TEST_CASE("unmapped space reads as zeros and takes none; discard gives space bac
     rig.stop();
 }
 
+TEST_CASE("zeros that are to keep their space are written, and unmapped space stays unmapped") {
+    Rig rig;
+    rig.create();
+    pool::Volume& v = rig.create_volume("data", 64 * kMiB);
+    const std::uint64_t cluster = v.cluster_bytes();
+    REQUIRE(rig.fill(v, 0, 4 * cluster) == Errc::ok);
+    const std::uint64_t mapped = v.mapped_bytes();
+    auto zero = [&](std::uint64_t offset, std::uint64_t length, bool keep_space) -> Task<Errc> {
+        dev::IoAwaiter awaiter(v, dev::IoKind::write_zeroes, offset);
+        awaiter.request().length = length;
+        awaiter.request().keep_space = keep_space;
+        const Result<void> done = co_await awaiter;
+        co_return done.error().code;
+    };
+    REQUIRE(rig.world.run(zero(4096, 8 * cluster, true)) == Errc::ok);
+    CHECK(v.mapped_bytes() == mapped);
+    CHECK(rig.holds(v, 0, 4096));
+    CHECK(rig.is_zero(v, 4096, 8 * cluster));
+    REQUIRE(rig.world.run(zero(0, 2 * cluster, false)) == Errc::ok);
+    CHECK(v.mapped_bytes() == mapped - 2 * cluster);
+    rig.require_clean_scrub();
+    rig.stop();
+}
+
 TEST_CASE("a full pool answers ENOSPC, changes nothing, and others go on") {
     RigOptions options;
     options.spread = 5 * kMicrosecond;
@@ -87,7 +111,7 @@ TEST_CASE("a full pool answers ENOSPC, changes nothing, and others go on") {
         Task<void> write(std::uint64_t at) {
             running++;
             auto data = Rig::pattern(at, 8192, 1);
-            const Errc code = co_await Rig::request(v, dev::IoKind::write, at, data, 0);
+            const Errc code = co_await request(v, dev::IoKind::write, at, data, 0);
             if (code == Errc::ok) {
                 written.insert(at);
             } else if (code == Errc::no_space) {
@@ -139,10 +163,10 @@ TEST_CASE("writes and discards that race end in a state that one of them made") 
                 Errc code = Errc::ok;
                 if (discards) {
                     const auto kind = i % 2 == 0 ? dev::IoKind::discard : dev::IoKind::write_zeroes;
-                    code = co_await Rig::request(v, kind, at, {}, 1 * kMiB);
+                    code = co_await request(v, kind, at, {}, 1 * kMiB);
                 } else {
                     auto data = Work::content(64, seed);
-                    code = co_await Rig::request(v, dev::IoKind::write, at, data, 0);
+                    code = co_await request(v, dev::IoKind::write, at, data, 0);
                 }
                 if (code != Errc::ok) errors++;
             }
@@ -166,6 +190,33 @@ TEST_CASE("writes and discards that race end in a state that one of them made") 
     rig.stop();
     rig.require(rig.assemble());
     rig.require_clean_scrub();
+    rig.stop();
+}
+
+TEST_CASE("a member that is lost while a discard flushes it stays open until the flush has ended") {
+    Rig rig(RigOptions{.spread = 0});
+    rig.create();
+    pool::Volume& v = rig.create_volume("data", 8 * kMiB);
+    REQUIRE(rig.fill(v, 0, 4 * kMiB) == Errc::ok);
+    REQUIRE(rig.flush(v) == Errc::ok);
+    sim::FaultRule rule;
+    rule.kind = sim::FaultKind::hold;
+    rule.on = dev::IoKind::flush;
+    rule.count = 1;
+    rig.drives[2]->faults().add(rule);
+    Errc answer = Errc::busy;
+    auto discard = [&]() -> Task<void> {
+        answer = co_await request(v, dev::IoKind::discard, 0, {}, 2 * v.cluster_bytes());
+    };
+    rig.world.spawn(discard());
+    REQUIRE(rig.wait_until([&] { return rig.drives[2]->held() == 1; }));
+    rig.require(rig.fail_drive(2));
+    rig.world.run_for(kSecond);  // the rig's drive asserts that nothing is in flight when it is closed
+    CHECK(rig.drives[2]->held() == 1);
+    rig.drives[2]->release_held();
+    REQUIRE(rig.wait_until([&] { return answer != Errc::busy; }));
+    CHECK(answer == Errc::ok);
+    CHECK(rig.is_zero(v, 0, 2 * v.cluster_bytes()));
     rig.stop();
 }
 

@@ -188,6 +188,39 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("an error that is not the media's is answered from other strips, and nothing is overwritten") {
+    for (const Shape& shape : redundant_shapes()) {
+        for (const Errc code : {Errc::io_error, Errc::timed_out, Errc::invalid_argument}) {
+            Rig rig(shape, small());
+            CAPTURE(shape.text, errc_name(code));
+            auto content = rig.fill();
+            const unsigned member = rig.member_of_strip(1, 0);
+            sim::FaultRule rule;
+            rule.on = dev::IoKind::read;
+            rule.code = code;
+            rig.devices[member]->faults().add(rule);
+            rig.reset_counters();
+            REQUIRE(rig.reads_as(content));
+            CHECK(rig.writes() == 0);
+            for (const FaultEvent& e : rig.pool.events()) {
+                CHECK(e.kind == Kind::read_failed);
+                CHECK(code != Errc::invalid_argument);
+                CHECK_FALSE(e.corrected);
+            }
+            // Writes go on, and what could not be read for a while is right afterwards.
+            const auto data = Rig::pattern(kBlock, 5);
+            REQUIRE(rig.write(rig.scheme().stripe_data_bytes(), data) == Errc::ok);
+            std::copy(data.begin(), data.end(),
+                      content.begin() +
+                          static_cast<std::ptrdiff_t>(rig.scheme().stripe_data_bytes()));
+            REQUIRE(rig.reads_as(content));
+            rig.devices[member]->faults().clear();
+            CHECK(rig.reads_as(content));
+            CHECK(rig.check(1).agrees);
+        }
+    }
+}
+
 TEST_CASE("writes whose plan meets read errors still write the right parity") {
     for (const Shape& shape : redundant_shapes()) {
         for (unsigned damaged = 0;

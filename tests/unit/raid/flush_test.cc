@@ -136,9 +136,37 @@ TEST_CASE("a failing flush fails the member, durably before the flush is answere
     CHECK(rig.pool.is_live(3));
     CHECK(rig.pool.count(Kind::member_refused) == 1);
     CHECK(rig.reads_as(content));
-    // And it is tried again next time.
+    // A later flush that succeeds would say nothing about what the failed one has lost: no flush
+    // succeeds before the member is recorded as lost, or is back anew.
     rig.devices[3]->faults().clear();
+    CHECK(rig.flush() == Errc::io_error);
+    rig.devices[2]->faults().clear();
+    rig.pool.set_live(2, true);
+    rig.engine.traffic().forget_failed_flush(MemberIndex{2});
     CHECK(rig.flush() == Errc::ok);
+    CHECK_FALSE(rig.pool.is_live(3));
+}
+
+TEST_CASE("a flush does not succeed while another's failure on the same member is being recorded") {
+    Rig rig({"4+1", 5});
+    rig.fill();
+    rig.pool.commit_time = 10 * kMillisecond;
+    sim::FaultRule rule;
+    rule.on = dev::IoKind::flush;
+    rule.count = 1;
+    rig.devices[2]->faults().add(rule);
+    std::vector<TimeNs> answered;
+    const auto flush = [&](TimeNs after) -> Task<void> {
+        co_await sleep_for(after);
+        const auto flushed = co_await rig.engine.flush();
+        CHECK(flushed.has_value());
+        CHECK_FALSE(rig.pool.is_live(2));  // the loss is durable when anybody is told
+        answered.push_back(rig.world.now());
+    };
+    rig.world.spawn(flush(0));
+    rig.world.spawn(flush(kMillisecond));
+    rig.world.run_until_idle();
+    CHECK(answered.size() == 2);
 }
 
 TEST_CASE("a member that vanishes before a flush is lost and the flush succeeds") {

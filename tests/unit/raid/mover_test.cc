@@ -1,4 +1,6 @@
 // Rebuild and relocation while requests go on; what ends a mover.
+#include <sys/mman.h>
+
 #include "unit/raid/mover_run.h"
 #include "unit/raid/workload.h"
 
@@ -268,6 +270,25 @@ TEST_CASE("a source that vanishes or fails reads while its slot moves is replace
             CHECK(rig.reads_as(content));
         }
     }
+}
+
+TEST_CASE("a look for one group never touches the mover of another in the same slot") {
+    // The mover lies where nothing can be read: looking into it ends the process.
+    void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(page != MAP_FAILED);
+    auto* mover = new (page) raid::Mover(GroupIndex{3}, {}, 1);
+    const auto table = std::make_unique<raid::MoverTable>();
+    REQUIRE(table->try_add(*mover));
+    raid::Mover same_slot(GroupIndex{3 + raid::MoverTable::kSlots}, {}, 1);
+    CHECK_FALSE(table->try_add(same_slot));
+    REQUIRE(::mprotect(page, 4096, PROT_NONE) == 0);
+    CHECK(table->find(GroupIndex{3 + raid::MoverTable::kSlots}) == nullptr);
+    CHECK(table->find(GroupIndex{3}) == mover);
+    REQUIRE(::mprotect(page, 4096, PROT_READ | PROT_WRITE) == 0);
+    table->remove(*mover);
+    CHECK(table->find(GroupIndex{3}) == nullptr);
+    mover->~Mover();
+    ::munmap(page, 4096);
 }
 
 TEST_CASE("a second mover of a group has to wait") {

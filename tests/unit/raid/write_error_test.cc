@@ -154,7 +154,8 @@ TEST_CASE("a degraded write that fails for good is an I/O error and changes no o
 TEST_CASE(
     "after a refused write of a healthy stripe, losing any one member changes no other block") {
     for (const Shape& shape :
-         {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"raid10", 4}}) {
+         {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"raid10", 4}, Shape{"1+1", 2},
+          Shape{"1+2", 3}}) {
         for (unsigned failing = 0; failing < shape.members; failing++) {
             for (const auto effect : {sim::FailedEffect::nothing, sim::FailedEffect::everything,
                                       sim::FailedEffect::torn}) {
@@ -167,7 +168,8 @@ TEST_CASE(
                 rig.devices[member]->faults().add(failing_writes(effect));
                 const std::uint64_t at = rig.scheme().stripe_data_bytes();
                 // One block of the first strip, or all of the first two strips.
-                const std::uint64_t bytes = one_block ? kBlock : 2 * rig.scheme().strip_bytes;
+                const std::uint64_t bytes =
+                    one_block ? kBlock : std::min(2u, rig.data_strips()) * rig.scheme().strip_bytes;
                 const Errc code = rig.write(at, Rig::pattern(bytes, 99));
                 const bool hits = rig.devices[member]->counters().errors > 0;
                 REQUIRE(code == (hits ? Errc::io_error : Errc::ok));
@@ -177,8 +179,90 @@ TEST_CASE(
                     require_others_unchanged(rig, content, at, bytes, false);
                 }
                 rig.pool.set_lost(0);
-                if (rig.scheme().kind == ec::CodeKind::parity) CHECK(rig.check(1).agrees);
+                CHECK(rig.check(1).agrees);
+                CHECK(rig.pool.torn.empty());
             }
+        }
+    }
+}
+
+TEST_CASE("a write that a device calls invalid is an error and never costs the member") {
+    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}}) {
+        for (unsigned failing = 0; failing < shape.members; failing++) {
+            Rig rig(shape, small());
+            CAPTURE(shape.text, failing);
+            const auto content = rig.fill();
+            const unsigned member = rig.member_of_strip(1, failing);
+            auto rule = failing_writes(sim::FailedEffect::nothing);
+            rule.code = Errc::invalid_argument;
+            rig.devices[member]->faults().add(rule);
+            const std::uint64_t at = rig.scheme().stripe_data_bytes();
+            const Errc code = rig.write(at, Rig::pattern(kBlock, 99));
+            const bool hits = rig.devices[member]->counters().errors > 0;
+            CHECK(code == (hits ? Errc::io_error : Errc::ok));
+            CHECK(rig.pool.is_live(member));
+            CHECK(rig.pool.count(Kind::member_failed) == 0);
+            rig.devices[member]->faults().clear();
+            require_others_unchanged(rig, content, at, kBlock, false);
+            CHECK(rig.check(1).agrees);
+        }
+    }
+}
+
+TEST_CASE("after a refused write of a degraded stripe, what is lost but can still be decoded is kept") {
+    for (const auto effect :
+         {sim::FailedEffect::nothing, sim::FailedEffect::everything, sim::FailedEffect::torn}) {
+        for (const Shape& shape : {Shape{"4+2", 6}, Shape{"8+3", 11}}) {
+            for (unsigned lost = 0; lost < shape.members; lost++) {
+                for (unsigned failing = 0; failing < shape.members; failing++) {
+                    if (failing == lost) continue;
+                    Rig rig(shape, small());
+                    CAPTURE(shape.text, lost, failing, static_cast<int>(effect));
+                    const auto content = rig.fill();
+                    rig.pool.set_lost(1ull << rig.member_of_strip(1, lost));
+                    rig.pool.refuse_failures = true;
+                    const unsigned member = rig.member_of_strip(1, failing);
+                    rig.devices[member]->faults().add(failing_writes(effect));
+                    const std::uint64_t at = rig.scheme().stripe_data_bytes();
+                    const Errc code = rig.write(at, Rig::pattern(kBlock, 99));
+                    const bool hits = rig.devices[member]->counters().errors > 0;
+                    REQUIRE(code == (hits ? Errc::io_error : Errc::ok));
+                    rig.devices[member]->faults().clear();
+                    require_others_unchanged(rig, content, at, kBlock, false);
+                    CHECK(rig.check(1).agrees);
+                    // And one loss more changes nothing.
+                    for (unsigned other = 0; other < shape.members; other++) {
+                        rig.pool.set_lost(1ull << rig.member_of_strip(1, lost) |
+                                          1ull << rig.member_of_strip(1, other));
+                        require_others_unchanged(rig, content, at, kBlock, false);
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("a stripe that cannot be made to agree after a refused write is told as torn") {
+    for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"raid10", 4}, Shape{"1+1", 2}}) {
+        for (unsigned failing = 0; failing < shape.members; failing++) {
+            Rig rig(shape, small());
+            CAPTURE(shape.text, failing);
+            const auto content = rig.fill();
+            rig.pool.refuse_failures = true;
+            const unsigned member = rig.member_of_strip(1, failing);
+            rig.devices[member]->faults().add(failing_writes(sim::FailedEffect::torn));
+            sim::FaultRule reads;
+            reads.on = dev::IoKind::read;
+            reads.code = Errc::io_error;
+            rig.devices[member]->faults().add(reads);
+            const std::uint64_t at = rig.scheme().stripe_data_bytes();
+            const std::uint64_t bytes = rig.scheme().stripe_data_bytes();
+            CHECK(rig.write(at, Rig::pattern(bytes, 99)) == Errc::io_error);
+            CHECK(rig.pool.torn.contains({rig.group.get(), 1}));
+            rig.devices[member]->faults().clear();
+            CHECK(rig.resync(1) == Errc::ok);
+            CHECK(rig.check(1).agrees);
+            require_others_unchanged(rig, content, at, bytes, false);
         }
     }
 }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <thread>
@@ -81,6 +82,28 @@ TEST_CASE("a submission queue that is full is submitted, and no completion is lo
             while (here.in_flight() > 0)
                 co_await yield();
             CHECK(count.done == round * 1000);
+        }
+    });
+}
+
+TEST_CASE("more operations than the slab was sized for run as well, and it is used again", "[uring]") {
+    UringOptions options;
+    options.entries = 64;
+    options.slab_slots = 1024;
+    auto reactor = make_reactor(options);
+    Count count;
+    run_task(*reactor, [&]() -> Task<void> {
+        UringReactor& here = UringReactor::current();
+        for (int round = 1; round <= 3; round++) {
+            std::vector<UringOp> ops(5000);
+            for (auto& op : ops) {
+                op.owner = &count;
+                op.done = Count::add;
+                here.prepare(op)->opcode = IORING_OP_NOP;
+            }
+            while (here.in_flight() > 0)
+                co_await yield();
+            CHECK(count.done == round * 5000);
         }
     });
 }
@@ -268,5 +291,8 @@ TEST_CASE("the loop says what the kernel granted", "[uring]") {
     // Linux 6.1, the lowest supported, has all of these.
     CHECK(features.large_entries);
     CHECK((features.single_issuer_defer_taskrun || features.cooperative_taskrun));
-    CHECK(features.file_slots > 0);
+    // Two for each of 1024 passthrough members, unless the process may not have so many files.
+    rlimit limit{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(features.file_slots >= std::min<rlim_t>(2048, limit.rlim_cur));
 }
