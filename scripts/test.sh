@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# make test: everything that can be tested on this machine, in parts: tidy, unit, sanitize, vm.
+# make test: everything that can be tested on this machine, in parts: tidy, unit, sim, sanitize, vm.
+# XSAN_SIM_STATES: crash states that the part sim checks for each policy (default 20000).
 # test.sh [PART...] runs some of them. Ends with `N passed, M failed`; the status says whether all passed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(tidy unit sanitize vm)
+[ ${#parts[@]} -gt 0 ] || parts=(tidy unit sim sanitize vm)
 passed=0
 failed=0
 
@@ -49,6 +50,11 @@ for part in "${parts[@]}"; do
             count link-tests scripts/build.sh xsan_link_tests
             run_units build/release
             ;;
+        sim)
+            scripts/build.sh || { failed=$((failed + 1)); continue; }
+            count sim/test build/release/tests/sim/sim_test
+            count sim/resync build/release/tools/xsan-sim --states "${XSAN_SIM_STATES:-20000}" --artifacts build/release
+            ;;
         sanitize)
             for kind in asan tsan; do
                 XSAN_PRESET=$kind scripts/build.sh || { failed=$((failed + 1)); continue; }
@@ -66,7 +72,7 @@ for part in "${parts[@]}"; do
             done < <(tests/vm/all.sh 2>&1)
             ;;
         *)
-            echo "test.sh: unknown part '$part': use tidy, unit, sanitize or vm" >&2
+            echo "test.sh: unknown part '$part': use tidy, unit, sim, sanitize or vm" >&2
             exit 2
             ;;
     esac

@@ -62,7 +62,8 @@ class Store {
     // Finds the newest state among the examined devices of ONE pool and decides whether it may
     // start (design: a strict majority of that state's in-sync members is present; members that are
     // already recorded as missing, faulty or removed do not count; `accept_missing` overrides and
-    // starts a new lineage), and whether data survives without the absent ones. Refuses forks, clones (one member UUID twice) and unknown features.
+    // starts a new lineage), and whether data survives without the absent ones. Refuses forks, clones
+    // (one member UUID twice) and unknown features.
     // Writes nothing until it has decided; then repairs superblock copies, completes the newest
     // state on all present members that are in sync in it, and commits a raised epoch together with
     // `missing` for absent members. Devices whose member is not in sync in the newest state are

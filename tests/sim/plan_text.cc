@@ -63,7 +63,7 @@ Outcome<void> parse_config(const std::vector<std::string_view>& words, Config& c
     c.variants = u32("variants");
     c.degraded_cuts = u32("degraded_cuts") != 0;
     c.mode = values["mode"] == "beyond" ? Mode::beyond : Mode::within;
-    XSAN_CHECK(c.policy, parse_policy(values["policy"]));
+    XSAN_TRY(c.policy, parse_policy(values["policy"]));
     return {};
 }
 
@@ -116,7 +116,7 @@ Outcome<Plan> parse_plan(std::string_view text) {
         if (line == kFirstLine) is_plan = true;
         if (words.size() == 2 && words[0] == "seed") plan.seed = number(words[1]);
         if (!words.empty() && words[0] == "pool") {
-            XSAN_CHECK_VOID(parse_config(words, plan.config));
+            XSAN_TRY_VOID(parse_config(words, plan.config));
         }
         if (words.size() != 11 || words[0] != "op") continue;
         Op op;
