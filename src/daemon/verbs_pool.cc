@@ -160,7 +160,7 @@ Task<Outcome<void>> Service::add_opened(Entry& entry, std::vector<OpenedDevice>&
             continue;
         }
         pool::Pool::Found found{std::move(one.device), *one.examined};
-        const auto back = co_await entry.pool->readmit(found);
+        const auto back = co_await entry.pool->readmit(found, force);
         one.device = std::move(found.device);
         if (!back) co_return back.error();
     }

@@ -152,7 +152,7 @@ bool Pool::is_needed(MemberIndex member) const {
     return false;
 }
 
-Task<Outcome<void>> Pool::readmit(Found& found) {
+Task<Outcome<void>> Pool::readmit(Found& found, bool gives_up) {
     if (!admin_gate_.try_enter()) co_return refuse_stopping();
     AdminScope running(admin_gate_);
     co_await admin_.lock();
@@ -172,12 +172,12 @@ Task<Outcome<void>> Pool::readmit(Found& found) {
     if (found.device->limits().size_bytes < member.layout.size_bytes) {
         co_return Failure(Errc::invalid_argument, fmt::format("{} is smaller than it was", path));
     }
-    if (is_needed(index)) {
+    if (!gives_up && is_needed(index)) {
         co_return Failure(
             Errc::too_many_failures,
-            fmt::format("{} stays out: what it missed would make all of it stale, and pool '{}' holds data that "
-                        "cannot be read without it any more; bring the other missing drives back first, or give "
-                        "it up with 'add --force'",
+            fmt::format("{} stays out: it missed changes, so all that is on it would count as stale, and pool '{}' "
+                        "holds data that cannot be read without it; 'add --force' takes it back and gives "
+                        "these data up",
                         path, name()));
     }
     // What it holds is stale, all of it, and that becomes durable together with its return.

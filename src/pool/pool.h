@@ -156,7 +156,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // Administration.
     Task<Outcome<void>> add(std::vector<NewDevice>& devices);
     // Takes back a device that carries a superblock of this pool: all of its strips count as stale.
-    Task<Outcome<void>> readmit(Found& found);
+    // Refused where a group could not be decoded without what is on it, unless that is given up.
+    Task<Outcome<void>> readmit(Found& found, bool gives_up = false);
     Task<Outcome<void>> fail(MemberIndex member);
     Task<Outcome<void>> set_rebuild(bool paused, std::optional<std::uint64_t> rate_max);
     // Which placement extension new groups ask from now on, by the name it is registered under.

@@ -143,6 +143,16 @@ TEST_CASE("a drive whose loss was accepted is not made stale where only it has t
         for (const StripRef& strip : row->strips()) CHECK(strip.state() == StripState::ok);
     }
     rig.check_nothing_wrong();
+    // On request it comes back, and its data are given up.
+    pool::Pool::Found found;
+    found.device = std::make_unique<Plug>(*rig.drives[4]);
+    found.examined = *rig.world.run(meta::examine(*found.device));
+    const auto refused = rig.world.run(rig.pool->readmit(found));
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::too_many_failures);
+    rig.require(rig.world.run(rig.pool->readmit(found, true)));
+    CHECK(rig.in_sync() == 4);
+    rig.check_nothing_wrong();
     rig.stop();
 }
 
