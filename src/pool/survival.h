@@ -1,5 +1,6 @@
-// Which losses the stored groups survive, and whether a stored pool can be used at all: pure functions of a
-// pool's durable state, asked before there is a pool at run time. Groups without a mapped cluster hold nothing that could be lost.
+// Which losses the stored groups survive, and whether a stored pool can be used at all: pure functions of a pool's
+// durable state, asked before there is a pool at run time. Groups without a mapped cluster hold nothing that could
+// be lost.
 #pragma once
 
 #include <span>
