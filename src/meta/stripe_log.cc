@@ -124,6 +124,7 @@ std::optional<StripeLogTail> decode_stripe_log_tail(std::span<const std::byte> b
         disk.lane_bytes % kStripeLogBlockBytes != 0) {
         return std::nullopt;
     }
+    if (disk.retired >= kStripeLogNumberMax || disk.number >= kStripeLogNumberMax) return std::nullopt;
     StripeLogTail tail;
     tail.epoch = disk.epoch;
     tail.incarnation = disk.incarnation;
@@ -131,7 +132,7 @@ std::optional<StripeLogTail> decode_stripe_log_tail(std::span<const std::byte> b
     tail.retired = disk.retired;
     tail.lane_bytes = disk.lane_bytes;
     for (unsigned i = 0; i < lanes; i++) {
-        if (disk.position[i] % kStripeLogBlockBytes != 0 || disk.position[i] >> 62 != 0) {
+        if (disk.position[i] % kStripeLogBlockBytes != 0 || disk.position[i] >= kStripeLogNumberMax) {
             return std::nullopt;
         }
         tail.position.push_back(disk.position[i]);
@@ -177,7 +178,7 @@ std::uint32_t peek_stripe_log_batch(std::span<const std::byte> block, const Stri
     std::memcpy(&disk, block.data(), sizeof disk);
     if (disk.magic != kStripeLogBatchMagic || disk.incarnation != place.incarnation ||
         disk.position != place.position || disk.lane != place.lane || disk.record_count == 0 ||
-        disk.content_bytes > place.lane_bytes || !all_zero(std::as_bytes(std::span(disk.reserved)))) {
+        disk.content_bytes > place.lane_bytes || disk.retired >= kStripeLogNumberMax || !all_zero(std::as_bytes(std::span(disk.reserved)))) {
         return 0;
     }
     const std::uint64_t left = place.lane_bytes - place.position % place.lane_bytes;
@@ -208,7 +209,9 @@ std::optional<StripeLogBatch> decode_stripe_log_batch(std::span<const std::byte>
     for (unsigned i = 0; i < disk.record_count; i++, at += sizeof(StripeLogDescriptorOnDisk)) {
         StripeLogDescriptorOnDisk one;
         std::memcpy(&one, at, sizeof one);
-        if (one.content_bytes > contents.size()) return std::nullopt;
+        if (one.content_bytes > contents.size() || one.sequence >= kStripeLogNumberMax) {
+            return std::nullopt;
+        }
         batch.records.push_back(from_disk(one));
         batch.contents.push_back(contents.first(one.content_bytes));
         contents = contents.subspan(one.content_bytes);

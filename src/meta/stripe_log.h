@@ -29,7 +29,8 @@ inline constexpr std::size_t kStripeLogBlockBytes = 4096;
 inline constexpr std::uint64_t kStripeLogTailMagic = 0x314c494154415358;   // "XSATAIL1"
 inline constexpr std::uint64_t kStripeLogBatchMagic = 0x3148435442415358;  // "XSABTCH1"
 inline constexpr unsigned kStripeLogLanesMax = 256;
-inline constexpr std::uint64_t kStripeLogLaneBytesMin = 128 * 1024;
+inline constexpr std::uint64_t kStripeLogNumberMax = 1ull << 62;  // of sequences and positions
+inline constexpr std::uint64_t kStripeLogLaneBytesMin = 512 * 1024;
 
 struct StripeLogTailOnDisk {
     Le64 magic;

@@ -14,11 +14,19 @@ struct Ring {
     StripeLogPlace place;
 };
 
+// Errors may pass.
+Task<Result<void>> read_twice(dev::BlockDevice& device, std::uint64_t offset,
+                              std::span<std::byte> out) {
+    const auto read = co_await device.read(offset, out);
+    if (read) co_return read;
+    co_return co_await device.read(offset, out);
+}
+
 // Bytes of the ring from `place` on, at most up to its end; empty when they cannot be read.
 Task<dev::AlignedBuffer> read_ring(const Ring& ring, std::uint64_t bytes) {
     const std::uint64_t inside = ring.place.position % ring.place.lane_bytes;
     dev::AlignedBuffer buffer(std::min(bytes, ring.place.lane_bytes - inside));
-    const auto read = co_await ring.device.read(ring.offset + inside, buffer.span());
+    const auto read = co_await read_twice(ring.device, ring.offset + inside, buffer.span());
     if (!read) co_return dev::AlignedBuffer();
     co_return buffer;
 }
@@ -28,8 +36,18 @@ Task<dev::AlignedBuffer> read_ring(const Ring& ring, std::uint64_t bytes) {
 Task<void> read_lane(MemberStripeLog& log, Ring ring) {
     bool skipped = false;
     std::uint64_t chunk = kStripeLogBlockBytes;
+    std::uint64_t needed_before = 0;  // of the batch at hand, when it did not fit into a chunk
     for (;;) {
         dev::AlignedBuffer buffer = co_await read_ring(ring, chunk);
+        if (buffer.size() == 0 && chunk > kStripeLogBlockBytes && needed_before == 0) {
+            // What cannot be read may lie far behind the end.
+            chunk = kStripeLogBlockBytes;
+            continue;
+        }
+        if (buffer.size() == 0) {
+            log.is_damaged = true;
+            co_return;
+        }
         log.read_bytes += buffer.size();
         std::uint64_t used = 0;
         std::uint64_t needed = 0;
@@ -47,7 +65,8 @@ Task<void> read_lane(MemberStripeLog& log, Ring ring) {
         }
         const bool all_used = used == buffer.size() && used != 0;
         if (used != 0) log.memory.push_back(std::move(buffer));
-        chunk = std::max(kReadBytes, needed);
+        chunk = needed != 0 ? needed : kReadBytes;
+        needed_before = needed;
         if (all_used || needed != 0) continue;
         const std::uint64_t inside = ring.place.position % ring.place.lane_bytes;
         if (skipped || inside == 0) co_return;
@@ -59,19 +78,30 @@ Task<void> read_lane(MemberStripeLog& log, Ring ring) {
 
 }  // namespace
 
+Task<Result<std::optional<StripeLogTail>>> read_stripe_log_tail(dev::BlockDevice& device,
+                                                                MemberLayout layout,
+                                                                StripeLogIdentity identity) {
+    std::optional<StripeLogTail> newest;
+    dev::AlignedBuffer block(kStripeLogBlockBytes);
+    for (std::uint64_t i = 0; i < 2; i++) {
+        const std::uint64_t at = layout.stripe_log_offset + stripe_log_tail_offset(i);
+        XSAN_CO_TRY_VOID(read_twice(device, at, block.span()));
+        auto tail = decode_stripe_log_tail(block.span(), identity, layout.stripe_log_bytes);
+        if (tail && (!newest || tail->number > newest->number)) newest = std::move(tail);
+    }
+    co_return newest;
+}
+
 Task<MemberStripeLog> read_stripe_log(dev::BlockDevice& device, MemberLayout layout,
                                       StripeLogIdentity identity) {
     MemberStripeLog log;
-    dev::AlignedBuffer block(kStripeLogBlockBytes);
-    for (std::uint64_t i = 0; i < 2; i++) {
-        const auto read =
-            co_await device.read(layout.stripe_log_offset + stripe_log_tail_offset(i), block.span());
-        if (!read) continue;
-        auto tail = decode_stripe_log_tail(block.span(), identity, layout.stripe_log_bytes);
-        if (!tail || (log.has_tail && tail->number < log.tail.number)) continue;
-        log.tail = std::move(*tail);
-        log.has_tail = true;
+    const auto newest = co_await read_stripe_log_tail(device, layout, identity);
+    if (!newest || !*newest) {
+        log.is_damaged = true;
+        co_return log;
     }
+    log.has_tail = true;
+    log.tail = **newest;
     for (unsigned lane = 0; lane < log.tail.position.size(); lane++) {
         const std::uint64_t offset =
             layout.stripe_log_offset + stripe_log_ring_offset(lane, log.tail.lane_bytes);

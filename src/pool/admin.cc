@@ -117,24 +117,39 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
     co_return Outcome<void>{};
 }
 
-// The member is in sync by the tables: once the stripe log has its region on it, I/O may reach it.
+// The member is in sync by the tables: once the stripe log has its region on it, I/O may reach it. Any commit
+// may lose it again meanwhile, and then its device is gone, but not before our token is.
 Task<Outcome<void>> Pool::go_live(MemberIndex member) {
-    const auto is_in_sync = [&]() {
-        return state().members()[member.get()]->state == meta::MemberState::in_sync;
+    const std::string path = state().members()[member.get()]->path;
+    const auto is_in = [&]() {
+        return state().members()[member.get()]->state == meta::MemberState::in_sync &&
+               members_.slot(member).owned != nullptr;
     };
-    const std::string path = members_.slot(member).owned->identity().path;
     Result<void> opened;
-    if (is_in_sync() && stripe_log_ != nullptr) {
-        opened = co_await stripe_log_->open_member(member, *members_.slot(member).owned, store_->epoch());
+    {
+        Quiescence::Scope scope(engine_->quiescence());
+        if (is_in() && stripe_log_ != nullptr) {
+            opened = co_await stripe_log_->open_member(member, *members_.slot(member).owned, store_->epoch());
+        }
     }
-    if (is_in_sync()) members_.set_live(member, true);
-    if (opened && is_in_sync()) co_return Outcome<void>{};
-    if (is_in_sync()) {
-        const auto lost = co_await lose_member(member, meta::MemberState::faulty, opened.error());
-        static_cast<void>(lost);
-    } else if (auto device = members_.detach(member)) {
-        tasks_.spawn(retire_device(std::move(device)));
+    if (opened && is_in()) {
+        members_.set_live(member, true);
+        co_return Outcome<void>{};
     }
+    if (is_in()) {
+        // Nothing of it was used yet: nobody is asked whether it may go.
+        store_->drop_member(member);
+        meta::Record record;
+        record.kind = meta::RecordKind::member_set;
+        record.member_index = member;
+        record.member = *state().members()[member.get()];
+        record.member.state = meta::MemberState::faulty;
+        std::vector<meta::Record> records;
+        records.push_back(std::move(record));
+        const auto committed = co_await commit(std::move(records));
+        static_cast<void>(committed);
+    }
+    if (auto device = members_.detach(member)) tasks_.spawn(retire_device(std::move(device)));
     co_return Failure(Errc::io_error, fmt::format("{} was lost again as it came in", path));
 }
 

@@ -123,7 +123,7 @@ void Pool::start_running() {
 // Before anything is served. What replay decided is durable, and so is that the log is empty.
 Task<Outcome<void>> Pool::replay_log() {
     if (stripe_log_ == nullptr) co_return Outcome<void>{};
-    const auto replayed = co_await stripe_log_->replay();
+    const auto replayed = co_await stripe_log_->replay(store_->epoch());
     if (!replayed) {
         co_return Failure(replayed.error().code,
                           fmt::format("pool '{}': its stripe log could not be replayed ({}); see which drive "

@@ -151,12 +151,17 @@ Task<Result<void>> Pool::remove_group(GroupIndex group) {
     groups_->group_removed(group);
     update_open(scheme, group);
     reserved_groups_.insert(group);
-    meta::Record record;
-    record.kind = meta::RecordKind::group_remove;
-    record.group = group;
-    std::vector<meta::Record> records;
-    records.push_back(std::move(record));
-    const auto committed = co_await commit(std::move(records));
+    Result<void> committed;
+    // Its number may be used again, and then no record of it may be in the stripe log.
+    if (stripe_log_ != nullptr) committed = co_await stripe_log_->advance_past_all();
+    if (committed) {
+        meta::Record record;
+        record.kind = meta::RecordKind::group_remove;
+        record.group = group;
+        std::vector<meta::Record> records;
+        records.push_back(std::move(record));
+        committed = co_await commit(std::move(records));
+    }
     if (committed) {
         co_await engine_->quiescence().synchronize();
         give_back(strips, {});

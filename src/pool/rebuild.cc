@@ -301,7 +301,7 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
     record.strips = std::move(strips);
     records.push_back(std::move(record));
     // Records of the old generation are not replayed any more: what they stand for must be durable.
-    if (stripe_log_ != nullptr) XSAN_CO_TRY_VOID(engine_->flush());
+    if (stripe_log_ != nullptr) XSAN_CO_TRY_VOID(engine_->flush_group(group));
     const auto committed = co_await commit(std::move(records));
     if (committed) give_back(replaced, kept);
     co_return committed;

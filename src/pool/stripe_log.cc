@@ -12,6 +12,9 @@
 namespace xsan::pool {
 namespace {
 
+// Of content, in a batch of several writes: larger ones would make the first wait for the last.
+constexpr std::uint64_t kBatchBytesMax = kMiB;
+
 template <class Fn>
 void for_each_strip(ec::StripMask strips, Fn&& fn) {
     for (; strips != 0; strips &= strips - 1) fn(static_cast<unsigned>(std::countr_zero(strips)));
@@ -95,7 +98,6 @@ Task<Result<void>> StripeLog::append_on(Lane& lane, raid::LogTicket& ticket,
         lane.tasks.spawn(run(lane));
     }
     co_await request.done.wait();
-    if (!request.result) retire(ticket);
     co_return request.result;
 }
 
@@ -104,6 +106,20 @@ void StripeLog::retire(raid::LogTicket& ticket) {
     std::lock_guard guard(lane.lock);
     (ticket.previous != nullptr ? ticket.previous->next : lane.oldest) = ticket.next;
     (ticket.next != nullptr ? ticket.next->previous : lane.newest) = ticket.previous;
+}
+
+Task<Result<void>> StripeLog::cancel(raid::LogTicket& ticket, std::size_t records) {
+    retire(ticket);
+    co_return co_await advance_past(ticket.sequence + records);
+}
+
+Task<Result<void>> StripeLog::advance_past(std::uint64_t sequence) {
+    while (retired_.load(std::memory_order_acquire) < sequence) {
+        XSAN_CO_TRY_VOID(advance());
+        // Others are being written in place.
+        if (retired_.load(std::memory_order_acquire) < sequence) co_await sleep_for(kMillisecond);
+    }
+    co_return Result<void>{};
 }
 
 // Appends what waits, batch after batch. What arrives in one turn of the reactor goes together.
@@ -136,7 +152,7 @@ std::vector<StripeLog::Request*> StripeLog::take_requests(Lane& lane, std::vecto
 // False, and nothing is changed, when a batch would become too large.
 bool StripeLog::add_request(Lane& lane, const Request& request, std::vector<Outgoing>& out) const {
     const std::uint32_t granule = granule_bytes();
-    const std::uint64_t batch_max = append_bytes_max();
+    const std::uint64_t batch_max = std::min<std::uint64_t>(append_bytes_max(), kBatchBytesMax);
     const auto find = [&](MemberIndex member) {
         return std::find_if(out.begin(), out.end(), [&](auto& o) { return o.member == member; });
     };
@@ -224,7 +240,7 @@ Task<Result<void>> StripeLog::make_room(Lane& lane, std::vector<Outgoing>& out) 
     co_return Result<void>{};
 }
 
-void StripeLog::encode(const Lane& lane, Outgoing& out) {
+void StripeLog::encode(const Lane& lane, Outgoing& out, Checksums& checksums) {
     const std::uint32_t bytes = out.bytes();
     if (out.ring->buffer.size() < bytes) {
         out.ring->buffer = dev::AlignedBuffer(std::bit_ceil(std::max<std::size_t>(bytes, 65536)));
@@ -235,7 +251,14 @@ void StripeLog::encode(const Lane& lane, Outgoing& out) {
         const raid::LogRecord& record = *out.records[i];
         const auto& descriptor = out.descriptors[i];
         if (record.kind == raid::LogKind::overwrite) {
-            to = put_checksums(record, descriptor.granule_bytes, to);
+            // Computed for the first holder, copied for the others.
+            const auto [at, is_first] = checksums.try_emplace(&record, to);
+            if (is_first) {
+                to = put_checksums(record, descriptor.granule_bytes, to);
+            } else {
+                std::memcpy(to, at->second, descriptor.content_bytes);
+                to += descriptor.content_bytes;
+            }
         } else if (record.kind == raid::LogKind::payload) {
             const std::size_t length = record.rows.length();
             for_each_strip(record.touched, [&](unsigned s) {
@@ -260,8 +283,9 @@ void StripeLog::encode(const Lane& lane, Outgoing& out) {
 Task<void> StripeLog::write_batches(Lane& lane, std::vector<Outgoing>& out,
                                     std::vector<Request*>& requests) {
     dev::IoBatch batch;
+    Checksums checksums;
     for (Outgoing& o : out) {
-        encode(lane, o);
+        encode(lane, o, checksums);
         batch.submit(*o.device, o.io);
         records_.fetch_add(o.descriptors.size(), std::memory_order_relaxed);
         bytes_.fetch_add(o.bytes(), std::memory_order_relaxed);
@@ -272,6 +296,8 @@ Task<void> StripeLog::write_batches(Lane& lane, std::vector<Outgoing>& out,
         if (o.io.error.is_ok()) continue;
         const auto recorded = co_await context_.faults.member_failed(o.member, o.io.error);
         if (recorded) continue;
+        co_await write_again(lane, o);
+        if (o.io.error.is_ok()) continue;
         for (Request* request : requests) {
             for (const raid::LogRecord& record : request->records) {
                 for_each_strip(record.holders, [&](unsigned s) {
@@ -279,6 +305,19 @@ Task<void> StripeLog::write_batches(Lane& lane, std::vector<Outgoing>& out,
                 });
             }
         }
+    }
+}
+
+// The member stays, so its ring must have no hole: what lies behind one is not found at replay.
+Task<void> StripeLog::write_again(Lane& lane, Outgoing& out) {
+    dev::IoBatch batch;
+    batch.submit(*out.device, out.io);
+    co_await batch.wait();
+    if (out.io.error.is_ok()) co_return;
+    std::lock_guard guard(lane.lock);
+    out.ring->head = out.position;
+    if (!out.ring->batches.empty() && out.ring->batches.back().position == out.position) {
+        out.ring->batches.pop_back();
     }
 }
 
@@ -332,7 +371,7 @@ Task<Result<void>> StripeLog::write_tail(MemberIndex member, dev::BlockDevice& d
     const meta::MemberLayout layout = stored.layout;
     meta::StripeLogTail tail;
     tail.epoch = epoch_;
-    tail.number = ++tail_number_[member];
+    tail.number = tail_number_[member] + 1;
     tail.retired = retired;
     for (const auto& lane : lanes_) {
         std::lock_guard guard(lane->lock);
@@ -348,6 +387,8 @@ Task<Result<void>> StripeLog::write_tail(MemberIndex member, dev::BlockDevice& d
         layout.stripe_log_offset + meta::stripe_log_tail_offset(tail.number);
     const auto written = co_await device.write(offset, block.span(), true);
     tails_.fetch_add(1, std::memory_order_relaxed);
+    // After a failure the same block again: the other one holds the last good tail.
+    if (written) tail_number_[member] = tail.number;
     co_return written;
 }
 
@@ -371,15 +412,8 @@ Task<Result<void>> StripeLog::open_member(MemberIndex member, dev::BlockDevice& 
     AsyncMutex::Guard guard(advance_mutex_);
     epoch_ = epoch;
     // Newer than whatever lies there.
-    std::uint64_t number = 0;
-    dev::AlignedBuffer block(meta::kStripeLogBlockBytes);
-    for (std::uint64_t i = 0; i < 2; i++) {
-        const std::uint64_t at = layout.stripe_log_offset + meta::stripe_log_tail_offset(i);
-        const auto read = co_await device.read(at, block.span());
-        if (!read) continue;
-        const auto old = meta::decode_stripe_log_tail(block.span(), identity, layout.stripe_log_bytes);
-        if (old) number = std::max(number, old->number);
-    }
+    XSAN_CO_TRY(const auto old, meta::read_stripe_log_tail(device, layout, identity));
+    const std::uint64_t number = old ? old->number : 0;
     tail_number_[member] = number;
     const std::uint64_t incarnation = rng_.next();
     for (const auto& lane : lanes_) {

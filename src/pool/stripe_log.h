@@ -51,6 +51,7 @@ class StripeLog final : public raid::StripeLog {
     Task<Result<void>> append(raid::LogTicket& ticket,
                               std::span<const raid::LogRecord> records) override;
     void retire(raid::LogTicket& ticket) override;
+    Task<Result<void>> cancel(raid::LogTicket& ticket, std::size_t records) override;
     std::uint64_t append_bytes_max() const override {
         return append_bytes_max_.load(std::memory_order_relaxed);
     }
@@ -68,7 +69,7 @@ class StripeLog final : public raid::StripeLog {
         std::uint64_t stripes = 0;
         std::uint64_t read_bytes = 0;
     };
-    Task<Result<Replayed>> replay();
+    Task<Result<Replayed>> replay(std::uint64_t epoch);
     // Sets up the region of a member for this run, so that it may become live (or is, before
     // anything is served): empty, of a new incarnation.
     Task<Result<void>> open_member(MemberIndex member, dev::BlockDevice& device, std::uint64_t epoch);
@@ -76,6 +77,9 @@ class StripeLog final : public raid::StripeLog {
 
     // Flushes, and moves the tails past all records whose in-place writes have completed.
     Task<Result<void>> advance();
+    // The same until everything that has been appended so far is past them.
+    Task<Result<void>> advance_past(std::uint64_t sequence);
+    Task<Result<void>> advance_past_all() { return advance_past(next_sequence_.load()); }
     bool has_records() const {
         return next_sequence_.load(std::memory_order_acquire) !=
                retired_.load(std::memory_order_acquire);
@@ -150,7 +154,10 @@ class StripeLog final : public raid::StripeLog {
     Task<Result<void>> make_room(Lane& lane, std::vector<Outgoing>& out);
     bool place(Lane& lane, std::vector<Outgoing>& out);
     Task<void> write_batches(Lane& lane, std::vector<Outgoing>& out, std::vector<Request*>& requests);
-    void encode(const Lane& lane, Outgoing& out);
+    using Checksums = std::map<const raid::LogRecord*, const std::byte*>;
+    void encode(const Lane& lane, Outgoing& out, Checksums& checksums);
+    Task<void> write_again(Lane& lane, Outgoing& out);
+    Task<Result<void>> fail_unreadable(std::vector<MemberIndex>& damaged);
     Task<void> advance_from_lane();
     Task<Result<void>> advance_locked();
     Task<Result<void>> write_tail(MemberIndex member, dev::BlockDevice& device, std::uint64_t retired);

@@ -30,15 +30,16 @@ bool is_same(const raid::ReplayRecord& a, const raid::ReplayRecord& b) {
 
 }  // namespace
 
-// Adds the member's copies. What the engine cannot have written, or wrote for a row that has changed
-// since (which happens only when all of it is durable in place), is left out.
+// Adds the member's copies. What the engine cannot have written is left out.
 void StripeLog::collect(const meta::MemberStripeLog& log, MemberIndex member, std::uint64_t retired,
                         Stripes& stripes) const {
     for (const meta::StripeLogBatch& batch : log.batches) {
         for (std::size_t i = 0; i < batch.records.size(); i++) {
             const meta::StripeLogDescriptor& d = batch.records[i];
             const GroupRow* row = context_.state.row(d.group);
-            if (d.sequence < retired || row == nullptr || row->generation() != d.generation) continue;
+            // A row of a later generation has other members, or strips of other states. Whoever holds a
+            // copy there still holds it, and before others joined everything was durable in place.
+            if (d.sequence < retired || row == nullptr || d.generation > row->generation()) continue;
             const ec::Scheme& scheme = context_.groups.codec(row->scheme()).scheme();
             if (d.stripe.get() >= raid::stripes_per_group(scheme, context_.groups.extent_bytes()) ||
                 strip_on(*row, scheme, d.stripe, member) != d.strip ||
@@ -93,7 +94,21 @@ Task<Result<void>> StripeLog::redo(Stripes& stripes, const std::vector<MemberInd
     co_return co_await engine_->flush();
 }
 
-Task<Result<StripeLog::Replayed>> StripeLog::replay() {
+// A member of whose log something cannot be read is not trusted with the rest. Those that must stay remain in
+// the list.
+Task<Result<void>> StripeLog::fail_unreadable(std::vector<MemberIndex>& damaged) {
+    std::vector<MemberIndex> kept;
+    for (const MemberIndex member : damaged) {
+        log(LogLevel::warning, "the stripe log of member {} cannot be read", member.get());
+        const auto recorded = co_await context_.faults.member_failed(member, Error{Errc::media_error});
+        if (!recorded) kept.push_back(member);
+    }
+    damaged = std::move(kept);
+    co_return Result<void>{};
+}
+
+// `epoch_now`: of the pool, raised for this run.
+Task<Result<StripeLog::Replayed>> StripeLog::replay(std::uint64_t epoch_now) {
     std::vector<MemberIndex> members;
     std::vector<Task<meta::MemberStripeLog>> reads;
     for (std::size_t i = 0; i < context_.state.members().size(); i++) {
@@ -111,12 +126,15 @@ Task<Result<StripeLog::Replayed>> StripeLog::replay() {
 
     // A region of a lower epoch is from before a replay that had come to its end.
     std::uint64_t epoch = 0;
-    for (const auto& log : logs) epoch = std::max(epoch, log.tail.epoch);
+    for (auto& log : logs) {
+        if (log.has_tail && log.tail.epoch >= epoch_now) log = {.is_damaged = true};
+        epoch = std::max(epoch, log.tail.epoch);
+    }
     std::uint64_t retired = 1;
     std::uint64_t newest = 0;
     std::vector<MemberIndex> unreadable;
     for (std::size_t i = 0; i < logs.size(); i++) {
-        if (!logs[i].has_tail) unreadable.push_back(members[i]);
+        if (logs[i].is_damaged) unreadable.push_back(members[i]);
         if (logs[i].tail.epoch != epoch) continue;
         retired = std::max(retired, logs[i].tail.retired);
         for (const auto& batch : logs[i].batches) {
@@ -134,9 +152,7 @@ Task<Result<StripeLog::Replayed>> StripeLog::replay() {
     replayed.stripes = stripes.size();
     for (const auto& [stripe, records] : stripes) replayed.records += records.size();
     for (const auto& log : logs) replayed.read_bytes += log.read_bytes;
-    for (const MemberIndex member : unreadable) {
-        log(LogLevel::warning, "the stripe log of member {} cannot be read", member.get());
-    }
+    XSAN_CO_TRY_VOID(fail_unreadable(unreadable));
     const auto done = co_await redo(stripes, unreadable);
     if (!done) co_return done.error();
     next_sequence_.store(std::max(retired, newest + 1));

@@ -11,6 +11,8 @@
 namespace xsan::raid {
 namespace {
 
+constexpr std::uint32_t kCutBytes = 4096;  // the largest block that a volume or a member has
+
 // Strips that the table itself counts as present: a mover's target is not in the row yet, so replay
 // will not see it.
 ec::StripMask in_row(const StripeView& view) {
@@ -46,12 +48,14 @@ std::uint32_t rows_that_fit(LogKind kind, const Segment& segment, const ec::Sche
                                  scheme.total_strips(), granule) <= bytes;
     };
     if (fits(all.length())) return all.length();
-    // Only large writes to schemes of many strips come here, or what is left of a full append.
-    std::uint32_t rows = 0;
-    for (std::uint32_t step = std::bit_floor(all.length()); step >= 512; step /= 2) {
-        if (rows + step < all.length() && fits(rows + step)) rows += step;
+    // Only large writes to schemes of many strips come here, or what is left of a full append. A
+    // block is never cut: its halves would be written in different turns.
+    std::uint32_t end = all.begin / kCutBytes * kCutBytes;
+    for (std::uint32_t step = std::bit_floor(all.end); step >= kCutBytes; step /= 2) {
+        const std::uint32_t next = end + step;
+        if (next < all.end && (next <= all.begin || fits(next - all.begin))) end = next;
     }
-    return rows;
+    return end > all.begin ? end - all.begin : 0;
 }
 
 }  // namespace
@@ -123,11 +127,10 @@ Task<Result<void>> Engine::write_logged(StripeOp& op, const StripeWrite& write, 
         LogTicket ticket;
         if (!logged.records.empty()) {
             result = co_await log_->append(ticket, logged.records);
-            if (!result) break;
             // Holders that failed are recorded as lost by now.
             op.refresh();
             const ec::StripMask lost = op.view().lost();
-            if (!op.codec().can_decode(lost, lost & op.scheme().data_mask())) {
+            if (result && !op.codec().can_decode(lost, lost & op.scheme().data_mask())) {
                 result = Error{Errc::too_many_failures};
             }
         }
@@ -138,7 +141,14 @@ Task<Result<void>> Engine::write_logged(StripeOp& op, const StripeWrite& write, 
                 co_await settle(op, write, *logging.row, logging.group, logging.stripe);
             }
         }
-        if (!logged.records.empty()) log_->retire(ticket);
+        if (logged.records.empty()) continue;
+        if (result) {
+            log_->retire(ticket);
+        } else {
+            // What was given up must not be done by a replay, behind later writes of the stripe.
+            const auto forgotten = co_await log_->cancel(ticket, logged.records.size());
+            if (!forgotten) co_await faults_.stripe_torn(logging.group, logging.stripe);
+        }
     }
     here().logged.put(logged);
     co_return result;

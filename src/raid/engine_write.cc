@@ -115,7 +115,9 @@ Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const s
     Result<void> result = Error{Errc::not_found};
     if (row != nullptr) result = co_await write_locked(pending);
     if (result && map_.has_bad_ranges(group)) {
-        result = co_await tell_rewritten(group, part.stripe, pending.first);
+        // Durable first: else a power cut could leave what stands in for the lost data, unmarked.
+        result = co_await flush();
+        if (result) result = co_await tell_rewritten(group, part.stripe, pending.first);
     }
     pending.answer_joiners(result);
     co_return result;

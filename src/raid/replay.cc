@@ -65,8 +65,7 @@ StripeReplay::StripeReplay(StripeOp& op, FaultSink& faults, GroupRange stripe_da
 Task<Result<void>> StripeReplay::run() {
     const ec::StripMask present = op_.view().present;
     const Rows hull = op_.rows();
-    std::array<Error, ec::kStripsMax> errors;
-    readable_ = co_await op_.read_slice(hull, present, errors);
+    readable_ = co_await read_twice(hull, present);
     if (op_.view().present != present) co_return Error{Errc::aborted};
     const auto rows = boundaries();
     for (std::size_t i = 0; i + 1 < rows.size(); i++) {
@@ -123,9 +122,20 @@ bool StripeReplay::is_complete(const ReplayRecord& record) const {
 Task<ec::StripMask> StripeReplay::read_in_place(Rows rows, ec::StripMask strips) {
     const ec::StripMask again = strips & ~readable_ & op_.view().present;
     ec::StripMask good = strips & readable_;
-    if (again == 0) co_return good;
+    if (again != 0) good |= co_await read_twice(rows, again);
+    co_return good;
+}
+
+// An error may pass.
+Task<ec::StripMask> StripeReplay::read_twice(Rows rows, ec::StripMask strips) {
     std::array<Error, ec::kStripsMax> errors;
-    good |= co_await op_.read_slice(rows, again, errors);
+    ec::StripMask good = co_await op_.read_slice(rows, strips, errors);
+    const ec::StripMask bad = strips & ~good & op_.view().present;
+    if (bad != 0) good |= co_await op_.read_slice(rows, bad, errors);
+    for_each_strip(bad, [&](unsigned s) {
+        const bool is_silent = (good & strip_mask(s)) == 0 && !is_media_error(errors[s]);
+        silent_ = is_silent ? silent_ | strip_mask(s) : silent_ & ~strip_mask(s);
+    });
     co_return good;
 }
 
@@ -232,6 +242,8 @@ Task<Result<void>> StripeReplay::redo_overwrite(Rows rows, const ReplayRecord& l
 Task<Result<void>> StripeReplay::finish(Rows rows, ec::StripMask given_up,
                                         ec::StripMask data_to_write) {
     const ec::Scheme& scheme = op_.scheme();
+    // It may still be there when the drive answers again.
+    if ((given_up & silent_) != 0) co_return Error{Errc::io_error};
     for (ec::StripMask left = given_up; left != 0; left &= left - 1) {
         const auto s = static_cast<unsigned>(std::countr_zero(left));
         const std::uint64_t offset = stripe_data_.offset +

@@ -49,7 +49,8 @@ class StripeReplay {
                  std::span<const ReplayRecord> records);
 
     // aborted: a member was lost meanwhile; do it again with a new operation. Other errors: a
-    // member could neither be read or written nor be recorded as lost.
+    // member could neither be read or written nor be recorded as lost; what it holds may be needed,
+    // so nothing was given up.
     Task<Result<void>> run();
 
   private:
@@ -63,6 +64,7 @@ class StripeReplay {
     Task<Result<void>> redo_parity(Rows rows, List list);
     Task<Result<void>> redo_payload(Rows rows, const List& list, ec::StripMask readable);
     Task<Result<void>> redo_overwrite(Rows rows, const ReplayRecord& last, ec::StripMask readable);
+    Task<ec::StripMask> read_twice(Rows rows, ec::StripMask strips);
     Task<Result<void>> finish(Rows rows, ec::StripMask given_up, ec::StripMask data_to_write);
     bool holds(const ReplayRecord& overwrite, unsigned strip, Rows rows);
     void copy_content(const ReplayRecord& payload, unsigned strip, Rows rows);
@@ -74,6 +76,7 @@ class StripeReplay {
     GroupRange stripe_data_;  // the stripe's data in its group
     std::span<const ReplayRecord> records_;
     ec::StripMask readable_ = 0;  // over all rows of the operation
+    ec::StripMask silent_ = 0;    // could not be read now, for another reason than a bad medium
 };
 
 }  // namespace xsan::raid

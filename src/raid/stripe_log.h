@@ -66,10 +66,14 @@ class StripeLog {
 
     // Returns when the records are durable on every holder, or the holders that failed are durably
     // recorded as lost. The caller holds the stripe's interlock and looks again at who is present.
-    // io_error: nothing may be written in place. The content must stay as it is until then.
+    // io_error: nothing may be written in place. The content must stay as it is until then. In any
+    // case retire() or cancel() follows.
     virtual Task<Result<void>> append(LogTicket& ticket, std::span<const LogRecord> records) = 0;
     // The in-place writes have completed, or will not be done. On the reactor of append().
     virtual void retire(LogTicket& ticket) = 0;
+    // The write has failed: returns when a replay cannot do its records any more. The caller still
+    // holds the interlock.
+    virtual Task<Result<void>> cancel(LogTicket& ticket, std::size_t records) = 0;
 
     // Bytes of content that one append may carry to one holder.
     virtual std::uint64_t append_bytes_max() const = 0;

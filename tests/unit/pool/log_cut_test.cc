@@ -89,6 +89,42 @@ void run_cuts(const CutCase& c) {
     CHECK(verify(rig, rig.volume(), model, Model::After::cut) == "");
 }
 
+// Members fail and come back while the work runs, and cuts fall at any step of that.
+void run_returns(const CutCase& c) {
+    RigOptions options;
+    options.scheme = c.scheme;
+    options.members = c.members;
+    options.strip_bytes = c.strip_bytes;
+    options.seed = c.seed;
+    options.consistency = meta::Consistency::log;
+    options.log_payload_bytes_max = c.payload_bytes_max;
+    Rig rig(options);
+    rig.create();
+    pool::Volume& volume = rig.create_volume("data", 3 * kMiB);
+    Model model(3 * kMiB);
+    Work work{model, volume, volume.cluster_bytes(), {.operations = 1'000'000}};
+    start_workers(rig, work, 6, c.seed);
+    Rng rng(c.seed * 31);
+    for (unsigned i = 0; i < c.cuts; i++) {
+        const unsigned drive = i % c.members;
+        rig.require(rig.fail_drive(drive));
+        REQUIRE(rig.wait_until([&] { return rig.open_plugs[drive] == 0; }));
+        pool::Pool::Found found;
+        found.device = std::make_unique<SimPlug>(*rig.drives[drive], rig.open_plugs[drive]);
+        auto examined = rig.world.run(meta::examine(*found.device));
+        REQUIRE(examined.has_value());
+        found.examined = std::move(*examined);
+        rig.require(rig.world.run(rig.pool->readmit(found)));
+        for (std::uint64_t s = rng.next() % 200; s > 0; s--) rig.world.step();
+        check_cut(rig, c, model, c.seed * 1000 + i);
+        REQUIRE(work.wrong == "");
+        REQUIRE(rig.wait_for_rebuild());
+    }
+    work.quit = true;
+    finish_workers(rig, work);
+    rig.stop();
+}
+
 constexpr std::uint64_t kAlways = UINT64_MAX;
 
 }  // namespace
@@ -131,6 +167,17 @@ TEST_CASE("log: a power cut together with the loss of members, all payload logge
     SECTION("8+3, three lost with the cut") {
         run_cuts({.scheme = "8+3", .members = 11, .seed = 18, .lost_with = 3,
                   .payload_bytes_max = kAlways});
+    }
+}
+
+TEST_CASE("log: a power cut after a member has come back, with what was in the log before") {
+    SECTION("4+1") {
+        run_returns({.scheme = "4+1", .members = 5, .seed = 21, .cuts = 25, .lost_before = 1,
+                     .payload_bytes_max = kAlways});
+    }
+    SECTION("4+2") {
+        run_returns({.scheme = "4+2", .members = 6, .seed = 22, .cuts = 25, .lost_before = 1,
+                     .payload_bytes_max = kAlways});
     }
 }
 

@@ -1,6 +1,7 @@
 // Rig: a pool over simulated drives that outlive it, so that it can be stopped, cut off and assembled again.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -38,7 +39,8 @@ class LastLines final : public LogSink {
 // A Plug that asserts that nothing is in flight when it is closed.
 class SimPlug final : public dev::BlockDevice {
   public:
-    explicit SimPlug(sim::SimDevice& drive) : drive_(drive) {}
+    // `open`: how many plugs of the drive are not closed yet.
+    SimPlug(sim::SimDevice& drive, unsigned& open) : drive_(drive), open_(open) { open_++; }
     const dev::DeviceIdentity& identity() const override { return drive_.identity(); }
     const dev::DeviceLimits& limits() const override { return drive_.limits(); }
     void submit(dev::IoRequest& request) override {
@@ -47,12 +49,14 @@ class SimPlug final : public dev::BlockDevice {
     }
     Task<void> close() override {
         closed_ = true;
+        open_--;
         XSAN_ASSERT(drive_.outstanding() == 0);
         co_return;
     }
 
   private:
     sim::SimDevice& drive_;
+    unsigned& open_;
     bool closed_ = false;
 };
 
@@ -80,6 +84,7 @@ class Rig {
   public:
     sim::World world;
     std::vector<std::unique_ptr<sim::SimDevice>> drives;
+    std::map<unsigned, unsigned> open_plugs;  // by drive
     std::unique_ptr<pool::Pool> pool;
     RigOptions options;
     LastLines log;
@@ -117,7 +122,7 @@ class Rig {
     pool::NewDevice plug(unsigned drive, bool spare = false) {
         const unsigned domains = options.domains;
         std::string domain = domains == 0 ? "" : "shelf" + std::to_string(drive % domains);
-        return {std::make_unique<SimPlug>(*drives[drive]), std::move(domain), spare};
+        return {std::make_unique<SimPlug>(*drives[drive], open_plugs[drive]), std::move(domain), spare};
     }
     ec::Scheme scheme() const { return scheme_of(options.scheme, options.members, options.strip_bytes); }
 
@@ -157,7 +162,7 @@ class Rig {
         for (const unsigned i : from) {
             if (drives[i]->is_gone()) continue;
             pool::Pool::Found f;
-            f.device = std::make_unique<SimPlug>(*drives[i]);
+            f.device = std::make_unique<SimPlug>(*drives[i], open_plugs[i]);
             auto examined = world.run(meta::examine(*f.device));
             if (!examined) return examined.error();
             f.examined = std::move(*examined);

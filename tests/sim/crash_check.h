@@ -1,0 +1,48 @@
+// One crash state: drives as a power cut left them, brought up again by the production code and held
+// against the model.
+//
+// Exact in every state: all granules that were ever written are read back through the engine and
+// must be what C1..C3 admit; every mapped stripe is a codeword, and all data on the drives, written
+// or not, is what was read (raw_check.h). Volumes are there, or not, as C6 says.
+// Sampled, by the state's seed: reading with an actual loss set failed; a second cut while the
+// assembly runs or after it has served (then everything must read as before: C4), up to three
+// deep; superblocks and tables re-read from the drives.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/bed.h"
+#include "sim/model.h"
+#include "sim/raw_check.h"
+#include "sim/report.h"
+
+namespace xsan::simtest {
+
+inline constexpr unsigned kDepthMax = 3;
+
+struct CrashState {
+    const Config* config = nullptr;
+    const Model* model = nullptr;
+    const Observed* observed = nullptr;  // what was read before this cut, once something was
+    std::vector<sim::SparseImage> images;
+    std::vector<bool> absent;  // drives that are not there at assembly
+    unsigned impaired = 0;     // members that do not count as whole: of them at most P
+    std::uint64_t seed = 0;
+    unsigned depth = 1;
+};
+
+// The trace hash of all that happened in it goes into `hash`.
+MaybeFinding check_crash(const CrashState& state, Stats& stats, std::uint64_t& hash);
+
+// What the pool is doing, in the words of the matrix.
+std::string_view state_name(Bed& bed, unsigned impaired);
+// Counts what is outstanding on the drives as hit by the fault.
+void count_outstanding(Bed& bed, std::string_view fault, std::string_view state, Stats& stats);
+
+// Members (and strips on no member) that keep the pool from being whole.
+unsigned impaired_members(Bed& bed);
+// Members in sync beyond those that the scheme cannot do without, whatever groups there are.
+unsigned members_to_spare(Bed& bed);
+
+}  // namespace xsan::simtest

@@ -1,0 +1,54 @@
+// The fault x state matrix: which faults must have met which I/O in which state of the pool.
+//
+// The list of cells is in matrix.cc and is committed; it follows research/reliability.md, 8.3. A
+// cell counts only when the fault hit a request of that kind, in that region of a member, while the
+// pool was in that state: a power cut counts for each request that was outstanding, an error for the
+// request that it answered, rot for the read that met it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dev/block_device.h"
+#include "meta/records.h"
+
+namespace xsan::simtest {
+
+struct Hit {
+    std::string_view fault;   // "cut", "read error", ...
+    std::string_view state;   // "healthy", "degraded", "no parity left", "rebuild", ...
+    std::string_view region;  // "superblock", "checkpoint", "metadata log", "stripe log", "data"
+    std::string_view io;      // "read", "write", "zero", "flush"
+};
+
+struct Cell {
+    std::string_view fault;
+    std::string_view state;  // empty: any; so for the others
+    std::string_view region;
+    std::string_view io;
+    bool log_only = false;  // needs consistency `log`
+};
+const std::vector<Cell>& matrix();
+
+class MatrixCounts {
+  public:
+    void hit(const Hit& hit);
+    std::uint64_t count(std::size_t cell) const {
+        return cell < counts_.size() ? counts_[cell] : 0;
+    }
+    void add(const MatrixCounts& other);
+
+  private:
+    std::vector<std::uint64_t> counts_;
+};
+
+// One line per cell, and at the end how many are empty. `logged`: with the cells of the stripe log.
+std::string print_matrix(const MatrixCounts& counts, bool logged);
+std::uint64_t empty_cells(const MatrixCounts& counts, bool logged);
+
+std::string_view region_of(const meta::MemberLayout& layout, const dev::IoRequest& request);
+std::string_view io_name(dev::IoKind kind);
+
+}  // namespace xsan::simtest

@@ -1,0 +1,83 @@
+// What a pool is doing, and how whole it is.
+#include <algorithm>
+#include <set>
+
+#include "base/units.h"
+#include "meta/layout.h"
+#include "sim/crash_check.h"
+
+namespace xsan::simtest {
+
+std::string_view state_name(Bed& bed, unsigned impaired) {
+    if (bed.pool == nullptr) return "assembly";
+    for (const auto& job : bed.pool->job_status()) {
+        if (job.state != pool::JobState::running) continue;
+        if (job.kind == pool::JobKind::scrub) return "scrub";
+        if (job.kind == pool::JobKind::resync) return "resync";
+    }
+    if (bed.pool->rebuild_status().pending_groups > 0) {
+        for (const auto& member : bed.pool->member_status()) {
+            if (member.receives) return "rebuild";
+        }
+    }
+    if (impaired == 0) return "healthy";
+    return impaired < bed.losses_promised() ? "degraded" : "no parity left";
+}
+
+void count_outstanding(Bed& bed, std::string_view fault, std::string_view state, Stats& stats) {
+    // All drives are of one size, so their regions lie alike.
+    auto layout = meta::member_layout({bed.drives[0]->limits().size_bytes, kMiB});
+    XSAN_ASSERT(layout.has_value());
+    for (const auto& drive : bed.drives) {
+        drive->each_outstanding([&](const dev::IoRequest& request) {
+            stats.cells.hit({fault, state, region_of(*layout, request), io_name(request.kind)});
+        });
+    }
+}
+
+unsigned members_to_spare(Bed& bed) {
+    unsigned in_sync = 0;
+    for (const auto& member : bed.pool->state().members()) {
+        if (member && member->state == meta::MemberState::in_sync) in_sync++;
+    }
+    const unsigned needed = bed.scheme().total_strips() - bed.losses_promised();
+    return in_sync > needed ? in_sync - needed : 0;
+}
+
+unsigned impaired_members(Bed& bed) {
+    std::set<unsigned> drives;
+    unsigned nowhere = 0;
+    const meta::State& state = bed.pool->state();
+    for (std::uint32_t g = 0; g < state.group_limit(); g++) {
+        const GroupRow* row = state.row(GroupIndex{g});
+        if (row == nullptr) continue;
+        unsigned none = 0;
+        const ec::SlotMask lost = bed.pool->groups().lost_slots(*row);
+        for (std::size_t slot = 0; slot < row->strips().size(); slot++) {
+            if ((lost >> slot & 1) == 0) continue;
+            const StripRef ref = row->strips()[slot];
+            if (ref.state() == StripState::none) {
+                none++;
+            } else {
+                drives.insert(drive_of(*state.members()[ref.member().get()]));
+            }
+        }
+        nowhere = std::max(nowhere, none);
+    }
+    for (unsigned i = 0; i < bed.drives.size(); i++) {
+        if (bed.drives[i]->latent_blocks() > 0) drives.insert(i);
+    }
+    for (std::size_t i = 0; i < state.members().size(); i++) {
+        const auto& member = state.members()[i];
+        if (!member) continue;
+        // Gone and not noticed yet; or recorded as lost a moment ago, and still live in the tables.
+        const unsigned drive = drive_of(*member);
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        const bool in_sync = member->state == meta::MemberState::in_sync;
+        const bool live = bed.pool->groups().live_device(index) != nullptr;
+        if (in_sync ? bed.drives[drive]->is_gone() : live) drives.insert(drive);
+    }
+    return static_cast<unsigned>(drives.size()) + nowhere;
+}
+
+}  // namespace xsan::simtest

@@ -1,0 +1,179 @@
+// Codewords on raw images.
+#include "sim/raw_check.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "ec/geometry.h"
+
+namespace xsan::simtest {
+namespace {
+
+constexpr std::uint64_t kRow = sim::SparseImage::kPageBytes;
+using Page = std::array<std::byte, kRow>;
+alignas(64) constexpr Page kZeroPage{};
+
+// One stripe, by strip: where it is on which image.
+struct StripeAt {
+    ec::StripMask present = 0;
+    std::array<const sim::SparseImage*, ec::kStripsMax> image{};
+    std::array<std::uint64_t, ec::kStripsMax> offset{};
+};
+
+class RawCheck {
+  public:
+    RawCheck(Bed& bed, const Observed& observed, Stats& stats)
+        : bed_(bed), observed_(observed), stats_(stats), scratch_(2 * ec::kStripsMax) {}
+
+    MaybeFinding run() {
+        const meta::State& state = bed_.pool->state();
+        for (const auto& [id, volume] : state.volumes()) {
+            const auto words = observed_.find(volume.info.name);
+            words_ = words == observed_.end() ? nullptr : &words->second;
+            volume.map->for_each_mapped([&](ClusterIndex cluster, meta::MapEntry entry) {
+                if (!found_) check_cluster(volume.info, cluster, entry);
+            });
+        }
+        return found_;
+    }
+
+  private:
+    void check_cluster(const meta::VolumeInfo& info, ClusterIndex cluster, meta::MapEntry entry);
+    StripeAt locate(const GroupRow& row, const ec::Scheme& scheme, std::uint32_t stripe) const;
+    void check_row(const ec::Codec& codec, const StripeAt& at, std::uint64_t row);
+    void compare(const ec::Scheme& scheme, std::uint64_t row);
+    void note(std::string what, std::string_view kind) {
+        if (found_) return;
+        found_ = Finding{std::string(kind), fmt::format("{} ({})", what, where_), 0};
+    }
+
+    Bed& bed_;
+    const Observed& observed_;
+    Stats& stats_;
+    const Words* words_ = nullptr;
+    std::uint64_t stripe_data_offset_ = 0;  // in the volume
+    std::string where_;
+    MaybeFinding found_;
+    std::vector<Page> scratch_;
+    std::array<const std::byte*, ec::kStripsMax> page_{};
+};
+
+StripeAt RawCheck::locate(const GroupRow& row, const ec::Scheme& scheme,
+                          std::uint32_t stripe) const {
+    StripeAt at;
+    const auto& members = bed_.pool->state().members();
+    for (unsigned s = 0; s < scheme.total_strips(); s++) {
+        const auto slot = ec::slot_of(scheme, StripeIndex{stripe}, ec::StripIndex{s});
+        const StripRef ref = row.strips()[slot.get()];
+        if (ref.state() != StripState::ok) continue;
+        if (bed_.pool->groups().live_device(ref.member()) == nullptr) continue;
+        at.present |= ec::strip_bit(ec::StripIndex{s});
+        at.image[s] = &bed_.drives[drive_of(*members[ref.member().get()])]->media().visible();
+        at.offset[s] = bed_.pool->groups().extent_offset(ref.member(), ref.extent()) +
+                       std::uint64_t{stripe} * scheme.strip_bytes;
+    }
+    return at;
+}
+
+void RawCheck::check_cluster(const meta::VolumeInfo& info, ClusterIndex cluster,
+                             meta::MapEntry entry) {
+    const GroupRow& row = *bed_.pool->state().row(entry.group());
+    const ec::Codec& codec = bed_.pool->groups().codec(row.scheme());
+    const ec::Scheme& scheme = codec.scheme();
+    const auto stripes = static_cast<std::uint32_t>(info.cluster_bytes / scheme.stripe_data_bytes());
+    for (std::uint32_t i = 0; i < stripes && !found_; i++) {
+        const std::uint32_t stripe = entry.place() * stripes + i;
+        const StripeAt at = locate(row, scheme, stripe);
+        stripe_data_offset_ =
+            cluster.get() * info.cluster_bytes + i * scheme.stripe_data_bytes();
+        for (std::uint64_t r = 0; r < scheme.strip_bytes && !found_; r += kRow)
+            check_row(codec, at, r);
+        if (found_) {
+            found_->what += fmt::format(" volume {} group {} stripe {}", info.name,
+                                        entry.group().get(), stripe);
+        }
+    }
+}
+
+void RawCheck::check_row(const ec::Codec& codec, const StripeAt& at, std::uint64_t row) {
+    const ec::Scheme& scheme = codec.scheme();
+    const unsigned total = scheme.total_strips();
+    bool any = false;
+    for (unsigned s = 0; s < total; s++) {
+        page_[s] = nullptr;
+        if (at.image[s] != nullptr) page_[s] = at.image[s]->page_at(at.offset[s] + row);
+        any |= page_[s] != nullptr;
+        if (page_[s] == nullptr) page_[s] = kZeroPage.data();
+    }
+    if (any) {
+        stats_.rows_checked++;
+        const ec::StripMask lost = scheme.all_mask() & ~at.present;
+        if (lost != 0) {
+            if (!codec.can_decode(lost)) return;  // failed: nothing is promised
+            std::array<std::byte*, ec::kStripsMax> strips{};
+            for (unsigned s = 0; s < total; s++) {
+                const bool gone = (lost >> s & 1) != 0;
+                strips[s] = gone ? scratch_[s].data() : const_cast<std::byte*>(page_[s]);
+                if (gone) page_[s] = scratch_[s].data();
+            }
+            XSAN_ASSERT(codec.decode(lost, std::span(strips).first(total), kRow).has_value());
+        }
+        std::array<std::byte*, ec::kStripsMax> parity{};
+        for (unsigned p = 0; p < scheme.parity_strips; p++)
+            parity[p] = scratch_[ec::kStripsMax + p].data();
+        if (scheme.parity_strips > 0) {
+            codec.encode(std::span(page_).first(scheme.data_strips),
+                         std::span(parity).first(scheme.parity_strips), kRow);
+        }
+        for (unsigned p = 0; p < scheme.parity_strips; p++) {
+            const std::byte* held = page_[scheme.data_strips + p];
+            if (std::memcmp(held, parity[p], kRow) == 0) continue;
+            note(fmt::format("parity {} of row {} does not agree with the data;", p, row), "parity");
+            return;
+        }
+    }
+    if (words_ != nullptr) compare(scheme, row);
+}
+
+// The row's data with what was read.
+void RawCheck::compare(const ec::Scheme& scheme, std::uint64_t row) {
+    const std::uint32_t granule = bed_.config.granule_bytes();
+    for (unsigned s = 0; s < scheme.data_strips; s++) {
+        const std::uint64_t base =
+            stripe_data_offset_ + std::uint64_t{s} * scheme.strip_bytes + row;
+        for (std::uint64_t at = 0; at < kRow; at += granule) {
+            const std::uint64_t g = (base + at) / granule;
+            if (g >= words_->size()) return;  // behind the volume's end
+            const std::uint64_t expected = (*words_)[g];
+            if (expected == kUnreadable) continue;
+            for (std::uint64_t i = 0; i < granule; i += 8) {
+                std::uint64_t held = 0;
+                std::memcpy(&held, page_[s] + at + i, 8);
+                if (held == expected) continue;
+                note(fmt::format("byte {} is {:#x} on the drive, but was read as {:#x};",
+                                 base + at + i, held, expected),
+                     "C4");
+                return;
+            }
+        }
+    }
+}
+
+}  // namespace
+
+unsigned drive_of(const meta::Member& member) {
+    unsigned drive = 0;
+    const std::string_view serial = member.serial;  // "simN"
+    std::from_chars(serial.data() + 3, serial.data() + serial.size(), drive);
+    return drive;
+}
+
+MaybeFinding check_raw(Bed& bed, const Observed& observed, Stats& stats) {
+    RawCheck check(bed, observed, stats);
+    return check.run();
+}
+
+}  // namespace xsan::simtest

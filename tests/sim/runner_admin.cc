@@ -1,0 +1,279 @@
+// Administration, restarts, and power cuts of the whole run.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+#include "meta/examine.h"
+#include "sim/reader.h"
+#include "sim/runner.h"
+
+namespace xsan::simtest {
+namespace {
+
+constexpr std::size_t kVolumesMax = 3;
+constexpr unsigned kDrivesMore = 2;  // that a run may add
+constexpr TimeNs kWaitMost = 3600 * kSecond;
+
+}  // namespace
+
+Task<void> Runner::administer(Op op) {
+    if (bed_->pool != nullptr) {
+        switch (op.kind) {
+            case OpKind::create_volume: co_await create_volume(op); break;
+            case OpKind::resize_volume: co_await resize_volume(op); break;
+            case OpKind::delete_volume: co_await delete_volume(op); break;
+            case OpKind::fail_member: co_await fail_member(op); break;
+            case OpKind::return_member: co_await return_member(op); break;
+            case OpKind::add_spare: co_await add_spare(op); break;
+            case OpKind::rebuild_wait: {
+                const TimeNs end = bed_->world.now() + 60 * kSecond;
+                while (is_rebuilding() && bed_->world.now() < end)
+                    co_await sleep_for(kMillisecond);
+                break;
+            }
+            case OpKind::scrub: co_await scrub(op); break;
+            case OpKind::restart:
+            case OpKind::power_cut: co_await restart(op); break;
+            default: break;
+        }
+    }
+    administering_ = false;
+}
+
+bool Runner::is_rebuilding() const {
+    return bed_->pool->rebuild_status().pending_groups > 0;
+}
+
+Task<void> Runner::create_volume(Op op) {
+    const auto present = std::ranges::count_if(model_, [](const auto& entry) {
+        return entry.second.existence == VolumeModel::Existence::present;
+    });
+    if (static_cast<std::size_t>(present) >= kVolumesMax) co_return;
+    const ec::Scheme scheme = bed_->scheme();
+    const std::uint64_t cluster = pool::cluster_bytes_of(scheme, kMiB);
+    const std::uint32_t block = plan_.config.volume_block_bytes;
+    // Not always a whole number of clusters.
+    const std::uint64_t bytes = cluster * (1 + op.a % 3) + op.b % 2 * (op.b / 2 % 4) * block;
+    pool::VolumeOptions options{fmt::format("v{}", volumes_made_++), scheme, bytes, block};
+    say(op, fmt::format("{} of {} bytes", options.name, bytes));
+    const auto [at, is_new] =
+        model_.try_emplace(options.name, bytes, plan_.config.granule_bytes());
+    const auto made = co_await bed_->pool->create_volume(std::move(options));
+    if (made) at->second.existence = VolumeModel::Existence::present;
+    if (!made && !may_fail(made.error().code)) note("create-volume", made.error().message);
+}
+
+Task<void> Runner::resize_volume(Op op) {
+    for (auto& [name, model] : model_) {
+        if (model.existence != VolumeModel::Existence::present) continue;
+        const std::uint64_t bytes =
+            model.size_bytes() + (1 + op.a % 40) * 4 * plan_.config.volume_block_bytes;
+        say(op, fmt::format("{} to {} bytes", name, bytes));
+        model.begin_resize(bytes);
+        const auto done = co_await bed_->pool->resize_volume(name, bytes);
+        model.end_resize(done.has_value());
+        if (!done && !may_fail(done.error().code)) note("resize", done.error().message);
+        co_return;
+    }
+}
+
+Task<void> Runner::delete_volume(Op op) {
+    const auto last = std::ranges::find_if(model_.rbegin(), model_.rend(), [](const auto& entry) {
+        return entry.second.existence == VolumeModel::Existence::present;
+    });
+    if (last == model_.rend() || last->first == "v0") co_return;
+    say(op, last->first);
+    last->second.existence = VolumeModel::Existence::uncertain;
+    last->second.deleting = true;
+    const auto done = co_await bed_->pool->delete_volume(last->first);
+    if (done) last->second.existence = VolumeModel::Existence::absent;
+    if (!done && !may_fail(done.error().code)) note("delete", done.error().message);
+}
+
+Task<void> Runner::fail_member(Op op) {
+    const auto& members = bed_->pool->state().members();
+    const std::size_t m = op.a % members.size();
+    if (!members[m] || members[m]->state != meta::MemberState::in_sync) co_return;
+    if (!may_impair(drive_of(*members[m]))) co_return;
+    say(op, fmt::format("member {}", m));
+    stats_.faults["member failed"]++;
+    // A cut from here on may find the loss recorded.
+    armed_.push_back({drive_of(*members[m]), UINT32_MAX});
+    const auto failed = co_await bed_->pool->fail(MemberIndex{static_cast<std::uint16_t>(m)});
+    armed_.pop_back();  // the pool's tables say it now
+    // Refused where it would lose data, which within the budget nothing may claim.
+    if (!failed && !beyond()) note("fail", failed.error().message);
+}
+
+void Runner::pull_member(const Op& op) {
+    const unsigned drive = op.a % static_cast<unsigned>(bed_->drives.size());
+    if (bed_->pool == nullptr || bed_->drives[drive]->is_gone() || !may_impair(drive)) return;
+    say(op, fmt::format("drive {}", drive));
+    stats_.faults["member vanished"]++;
+    bed_->drives[drive]->each_outstanding(
+        [&](const dev::IoRequest& request) { hit("vanish", drive, request); });
+    bed_->drives[drive]->vanish();
+}
+
+Task<void> Runner::return_member(Op op) {
+    const auto& members = bed_->pool->state().members();
+    for (std::size_t i = 0; i < members.size(); i++) {
+        const std::size_t m = (i + op.a) % members.size();
+        if (!members[m] || members[m]->state == meta::MemberState::in_sync) continue;
+        if (members[m]->state == meta::MemberState::removed) continue;
+        const unsigned drive = drive_of(*members[m]);
+        say(op, fmt::format("member {}, drive {}", m, drive));
+        bed_->drives[drive]->come_back();
+        bed_->drives[drive]->faults().clear();
+        std::erase_if(armed_, [drive](const Armed& a) { return a.drive == drive; });
+        pool::Pool::Found back;
+        back.device = bed_->plug(drive);
+        auto examined = co_await meta::examine(*back.device);
+        if (!examined) {
+            note("examine", examined.error().message);
+            co_return;
+        }
+        back.examined = std::move(*examined);
+        stats_.faults["member returned stale"]++;
+        stats_.cells.hit({"stale return", state(), "", "join"});
+        const auto done = co_await bed_->pool->readmit(back);
+        if (!done && !beyond()) note("readmit", done.error().message);
+        co_return;
+    }
+}
+
+Task<void> Runner::add_spare(Op op) {
+    if (bed_->drives.size() >= plan_.config.members + plan_.config.spares + kDrivesMore) co_return;
+    bed_->add_drive();
+    watch_drives();
+    std::vector<pool::NewDevice> devices;
+    devices.push_back({bed_->plug(static_cast<unsigned>(bed_->drives.size() - 1)), "", op.a % 2 == 0});
+    say(op, fmt::format("drive {}", bed_->drives.size() - 1));
+    const auto added = co_await bed_->pool->add(devices);
+    if (!added && !beyond()) note("add", added.error().message);
+}
+
+Task<void> Runner::scrub(Op op) {
+    const bool resyncing = std::ranges::any_of(bed_->pool->job_status(), [](const auto& job) {
+        return job.kind == pool::JobKind::resync && job.state == pool::JobState::running;
+    });
+    if (resyncing || impaired_members(*bed_) > 0) co_return;
+    const bool errors_armed = !armed_.empty();
+    const auto started = co_await bed_->pool->start_scrub();
+    if (!started) co_return;
+    const TimeNs end = bed_->world.now() + kWaitMost;
+    while (bed_->pool->scrub_status().state == pool::JobState::running && bed_->world.now() < end)
+        co_await sleep_for(kMillisecond);
+    const pool::ScrubStatus& status = bed_->pool->scrub_status();
+    say(op, fmt::format("{} stripes, {} mismatches", status.stripes_checked, status.mismatches));
+    if (!beyond() && (status.mismatches > 0 || (status.errors > 0 && !errors_armed))) {
+        note("scrub", fmt::format("{} stripes of {} do not agree, {} errors", status.mismatches,
+                                  status.stripes_checked, status.errors));
+    }
+}
+
+// All drives lose their power at once; the pool's process with them.
+void Runner::cut_power(const Op& op) {
+    if (bed_->pool == nullptr) return;
+    const bool logged = plan_.config.policy == meta::Consistency::log;
+    if (impaired() > 0 && !logged && !plan_.config.degraded_cuts) return;
+    say(op, fmt::format("{} requests outstanding", outstanding_));
+    power_is_off_ = true;
+    for (const auto& drive : bed_->drives) {
+        if (!drive->is_gone()) drive->vanish();
+    }
+    drain();
+}
+
+Task<void> Runner::restart(Op op) {
+    if (op.kind == OpKind::power_cut && !power_is_off_) co_return;
+    was_clean_ = false;
+    if (power_is_off_) {
+        co_await bed_->pool->abandon();
+        bring_drives_back(op, UINT32_MAX);
+    } else {
+        stopping_ = true;
+        const auto stopped = co_await bed_->pool->stop();
+        stopping_ = false;
+        was_clean_ = stopped.has_value();
+        if (!stopped && !beyond() && impaired_members(*bed_) == 0) {
+            say(op, stopped.error().message);
+        }
+        bring_drives_back(op, op.b);
+        say(op, was_clean_ ? "stopped cleanly" : "stopped");
+    }
+    bed_->pool.reset();
+    power_is_off_ = false;
+    co_await come_up(op);
+}
+
+void Runner::bring_drives_back(const Op&, std::uint32_t mask) {
+    for (std::size_t i = 0; i < bed_->drives.size(); i++) {
+        if ((mask >> (i % 16) & 1) == 0) continue;
+        if (bed_->drives[i]->is_gone()) {
+            bed_->drives[i]->come_back();
+            if (!power_is_off_) stats_.cells.hit({"stale return", "assembly", "", "join"});
+        }
+        bed_->drives[i]->faults().clear();
+    }
+}
+
+Task<void> Runner::come_up(Op op) {
+    if (cloned_drive_ >= 0 && !bed_->drives[static_cast<unsigned>(cloned_drive_)]->is_gone()) {
+        stats_.faults["member cloned"]++;
+        stats_.cells.hit({"clone", "assembly", "", "join"});
+        const auto refused = co_await bed_->assemble(false, cloned_drive_);
+        cloned_drive_ = -1;
+        if (refused) {
+            note("clone", "a pool with one member twice was started");
+            co_return;
+        }
+    }
+    auto up = co_await bed_->assemble(false);
+    const bool any_away =
+        std::ranges::any_of(bed_->drives, [](const auto& drive) { return drive->is_gone(); });
+    if (!up && any_away && up.error().code == Errc::too_many_failures) {
+        stats_.refusals++;
+        up = co_await bed_->assemble(true);
+    }
+    if (!up) {
+        if (!beyond()) note("refused", up.error().message);
+        co_return;
+    }
+    std::string lost;
+    for (const auto& member : bed_->pool->member_status()) {
+        if (!member.live || member.member.state != meta::MemberState::in_sync)
+            lost += fmt::format(" {}", member.index.get());
+    }
+    say(op, fmt::format("assembled, without members:{}", lost.empty() ? " none" : lost));
+    armed_.clear();  // assembly repairs what it finds in superblocks, or leaves the member out
+    co_await check_after_assembly(was_clean_);
+}
+
+Task<void> Runner::check_after_assembly(bool clean) {
+    if (clean) {
+        for (auto& [name, model] : model_)
+            model.all_durable();
+    }
+    Observed observed;
+    const Judge judge{&model_, nullptr, beyond()};
+    auto wrong = co_await read_back(*bed_, judge, observed);
+    if (wrong) {
+        note(wrong->kind, wrong->what);
+        co_return;
+    }
+    for (auto& [name, model] : model_) {
+        const auto words = observed.find(name);
+        if (words == observed.end()) {
+            model.existence = VolumeModel::Existence::absent;
+            continue;
+        }
+        model.existence = VolumeModel::Existence::present;
+        model.deleting = false;
+        model.settle_size(bed_->pool->find_volume(name)->info().size_bytes);
+        model.settle(words->second);
+    }
+}
+
+}  // namespace xsan::simtest

@@ -1,0 +1,137 @@
+// xsan-sim: runs the simulator. Exit status 0: clean; 1: something was found; 2: usage.
+//
+// A finding leaves two replay files: the whole run, and what the shrinker made of it.
+#include <fmt/format.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+
+#include "base/log.h"
+#include "sim/campaign.h"
+#include "sim/runner.h"
+#include "sim/shrink.h"
+
+namespace {
+
+using namespace xsan;
+using namespace xsan::simtest;
+
+double now_seconds() {
+    using namespace std::chrono;
+    return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+// A broken assertion ends the process: the plan that ran is kept, and shrunk like others (its attempts
+// run in processes of their own). The abort is synchronous, so that this may allocate.
+const Plan* g_running = nullptr;
+std::string g_artifacts;
+
+void report(const Plan& plan, const Finding& finding, const std::string& folder);
+
+void on_abort(int) {
+    std::signal(SIGABRT, SIG_DFL);
+    if (g_running != nullptr) {
+        report(*g_running, Finding{"abort", "an assertion failed", UINT32_MAX}, g_artifacts);
+        std::fflush(stdout);
+    }
+    _exit(1);
+}
+
+class PrintedLog final : public LogSink {
+  public:
+    bool wants(LogLevel) const override { return true; }
+    void write(LogLevel, std::string_view line) override { fmt::print("        log: {}\n", line); }
+};
+
+// Runs a plan from a file, and says what each operation does.
+int replay(const std::string& path) {
+    std::ifstream file(path);
+    if (!file) {
+        fmt::print(stderr, "xsan-sim: {} cannot be read\n", path);
+        return 2;
+    }
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto plan = parse_plan(text);
+    if (!plan) {
+        fmt::print(stderr, "xsan-sim: {}: {}\n", path, plan.error().message);
+        return 2;
+    }
+    PrintedLog log;
+    set_log_sink(&log);
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    Stats stats;
+    Runner runner(*plan, stats);
+    runner.verbose = true;
+    const double begin = now_seconds();
+    const MaybeFinding found = runner.run();
+    set_log_sink(nullptr);
+    if (found) fmt::print("{} at operation {}: {}\n", found->kind, found->op, found->what);
+    fmt::print("trace {:#x}; {}\n", runner.hash(), summary(stats, now_seconds() - begin));
+    return found ? 1 : 0;
+}
+
+void report(const Plan& plan, const Finding& finding, const std::string& folder) {
+    fmt::print("seed {}: {} at operation {}: {}\n", plan.seed, finding.kind, finding.op, finding.what);
+    const std::string whole = write_replay(plan, finding, folder);
+    fmt::print("the whole run: xsan-sim --replay {}\nshrinking ...\n", whole);
+    std::fflush(stdout);
+    const Shrunk shrunk = shrink(plan, finding, {});
+    const std::string path = write_replay(shrunk.plan, *shrunk.found, folder);
+    fmt::print("{} operations left after {} attempts: {}\nto see it again: xsan-sim --replay {}\n",
+               shrunk.plan.ops.size(), shrunk.attempts, shrunk.found->what, path);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    // A pool's tables are a few MiB, made and freed for each state: keep their pages.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 64 << 20);
+    CLI::App app{"xsan in a simulator: workloads, faults and power cuts, held against its promises"};
+    CampaignOptions options;
+    options.seconds = now_seconds;
+    std::string policy = "resync";
+    std::string mode = "within";
+    std::string replayed;
+    bool prints_matrix = false;
+    double hours = 0;
+    app.add_option("--seed", options.seed, "the first seed");
+    app.add_option("--states", options.states, "crash states to check, at least");
+    app.add_option("--hours", hours, "stop after so long, whatever --states says");
+    app.add_option("--replay", replayed, "run the plan in this file and say what happens");
+    app.add_option("--policy", policy, "consistency of the pools: log, resync or none");
+    app.add_option("--mode", mode, "within: what is promised; beyond: more, only C5 holds");
+    app.add_option("--shape", options.plan.shape, "one scheme only, such as 4+2");
+    app.add_option("--artifacts", options.artifacts, "folder for replay files");
+    app.add_flag("--degraded", options.plan.degraded_cuts, "cut also while members are missing");
+    app.add_flag("--keep-going", options.keep_going, "count findings, do not stop at the first");
+    app.add_flag("--matrix", prints_matrix, "which fault met which I/O in which state, how often");
+    CLI11_PARSE(app, argc, argv);
+    if (!replayed.empty()) return replay(replayed);
+    const auto parsed = parse_policy(policy);
+    if (!parsed) {
+        fmt::print(stderr, "xsan-sim: {}\n", parsed.error().message);
+        return 2;
+    }
+    options.plan.policy = *parsed;
+    options.plan.mode = mode == "beyond" ? Mode::beyond : Mode::within;
+    options.seconds_max = hours * 3600;
+    const double begin = now_seconds();
+    g_artifacts = options.artifacts;
+    options.on_run = [](const Plan& plan) { g_running = &plan; };
+    std::signal(SIGABRT, on_abort);
+    const CampaignResult result = run_campaign(options);
+    std::signal(SIGABRT, SIG_DFL);
+    if (result.first) report(result.plan, *result.first, options.artifacts);
+    if (prints_matrix) {
+        fmt::print("{}", print_matrix(result.stats.cells, *parsed == meta::Consistency::log));
+    }
+    fmt::print("{}\n", summary(result.stats, now_seconds() - begin));
+    return result.first ? 1 : 0;
+}
