@@ -103,6 +103,7 @@ class Runner {
 
     unsigned outstanding_ = 0;
     bool administering_ = false;
+    unsigned impaired_before_ = 0;  // when the pool went down
     bool power_is_off_ = false;
     bool was_clean_ = false;
     unsigned volumes_made_ = 0;

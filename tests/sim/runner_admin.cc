@@ -179,6 +179,7 @@ void Runner::cut_power(const Op& op) {
     const bool logged = plan_.config.policy == meta::Consistency::log;
     if (impaired() > 0 && !logged && !plan_.config.degraded_cuts) return;
     say(op, fmt::format("{} requests outstanding", outstanding_));
+    impaired_before_ = impaired();
     power_is_off_ = true;
     for (const auto& drive : bed_->drives) {
         if (!drive->is_gone()) drive->vanish();
@@ -189,6 +190,7 @@ void Runner::cut_power(const Op& op) {
 Task<void> Runner::restart(Op op) {
     if (op.kind == OpKind::power_cut && !power_is_off_) co_return;
     was_clean_ = false;
+    if (!power_is_off_) impaired_before_ = impaired();
     if (power_is_off_) {
         co_await bed_->pool->abandon();
         bring_drives_back(op, UINT32_MAX);

@@ -57,7 +57,8 @@ void Runner::watch_drives() {
 }
 
 unsigned Runner::impaired() {
-    if (bed_->pool == nullptr) return 0;
+    // While it is down: what was impaired before is so until a rebuild has ended.
+    if (bed_->pool == nullptr) return impaired_before_;
     // A read error that has hit is over once the request that met it is.
     if (outstanding_ == 0 && !administering_) {
         std::erase_if(armed_, [this](const Armed& a) {
