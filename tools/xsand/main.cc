@@ -26,6 +26,8 @@ namespace {
 using namespace xsan;
 
 constexpr unsigned kOffloadThreads = 8;
+// Each pool and each volume may take that long at the start, in microseconds (TimeoutStartSec of the unit).
+constexpr const char* kMoreTime = "EXTEND_TIMEOUT_USEC=120000000";
 
 int complain(const std::string& message, int status) {
     std::fprintf(stderr, "xsand: %s\n", message.c_str());
@@ -151,6 +153,7 @@ int run_daemon(const daemon::Config& config, const std::string& run_folder) {
     options.config = config;
     options.run_folder = run_folder;
     options.seed = entropy();
+    options.on_progress = [] { sd_notify(0, kMoreTime); };
     auto service = std::make_unique<daemon::Service>(**reactors, *offload, std::move(options));
     rpc::Dispatcher dispatcher;
     service->register_methods(dispatcher);
