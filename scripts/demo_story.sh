@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
 # The story of make demo. In the guest: eight NVMe drives, two of which are pulled under load and two of which are
-# added afterwards. Natively: eight sparse files, and `xsanctl fail` instead of pulling.
+# added afterwards. Natively: eight sparse files, and `xsanctl fail` instead of pulling; the daemon has a socket, a run
+# folder and an empty configuration of its own, and looks at no other device, so that nothing of this machine is touched.
 set -euo pipefail
 
-work=/tmp/xsan-demo
-mount_point=$work/mnt
-mkdir -p "$work" "$mount_point"
 in_guest=${XSAN_VM-0}
+work=$(mktemp -d /tmp/xsan-demo.XXXXXX)
+mount_point=$work/mnt
+mkdir -p "$mount_point"
+daemon=(xsand)
+if [ "$in_guest" != 1 ]; then
+    : >"$work/xsan.toml"
+    daemon=(xsand --config "$work/xsan.toml" --socket "$work/sock" --run-folder "$work/run")
+    xsanctl() { command xsanctl --socket "$work/sock" "$@"; }
+fi
 
 # Words: what happens, in bold on a terminal; then the command that does it.
 tell() { printf '\n\033[1m%s\033[0m\n' "$*"; }
@@ -14,9 +21,10 @@ run() { printf '  $ %s\n' "$*"; "$@"; }
 
 cleanup() {
     umount "$mount_point" 2>/dev/null || true
-    xsanctl destroy demo --yes 2>/dev/null || true
+    [ -z "${xsand_pid-}" ] || xsanctl destroy demo --yes 2>/dev/null || true
     [ -z "${xsand_pid-}" ] || kill "$xsand_pid" 2>/dev/null || true
-    [ "$in_guest" = 1 ] || rm -rf "$work"
+    [ -z "${xsand_pid-}" ] || wait "$xsand_pid" 2>/dev/null || true
+    rm -rf --one-file-system "$work"
 }
 trap 'status=$?; [ $status = 0 ] || { echo "the demo failed; the end of the daemon log:"; tail -n 20 "$work/xsand.log"; }; cleanup' EXIT
 
@@ -38,9 +46,8 @@ lose() { # lose N: the drive goes away
 }
 
 tell "1. The daemon starts"
-modprobe ublk_drv
-mkdir -p /run/xsan
-xsand >"$work/xsand.log" 2>&1 &
+[ -e /dev/ublk-control ] || modprobe ublk_drv
+"${daemon[@]}" >"$work/xsand.log" 2>&1 &
 xsand_pid=$!
 for _ in $(seq 100); do xsanctl list >/dev/null 2>&1 && break; sleep 0.1; done
 
@@ -72,7 +79,7 @@ echo "  the load ended without an error; everything it wrote was read back and c
 run xsanctl show demo
 
 tell "5. All files are read back through the lost drives"
-echo 3 >/proc/sys/vm/drop_caches
+echo 3 2>/dev/null >/proc/sys/vm/drop_caches || true
 (cd "$mount_point" && sha256sum -c --quiet "$work/sums")
 echo "  checksums equal"
 
@@ -86,7 +93,11 @@ run xsanctl show demo
 tell "7. Stop, and start again from what the drives themselves say"
 run umount "$mount_point"
 run xsanctl stop demo
-run xsanctl assemble demo --scan 2>/dev/null || run xsanctl assemble "${drives[@]:0:1}" "${drives[@]:2:2}" "${drives[@]:5:3}"
+if [ "$in_guest" = 1 ]; then
+    run xsanctl assemble demo --scan
+else
+    run xsanctl assemble "${drives[@]:0:1}" "${drives[@]:2:2}" "${drives[@]:5:3}"
+fi
 device=$(xsanctl --json show demo | python3 -c 'import json,sys; print(json.load(sys.stdin)["volumes"][0]["device"])')
 run mount "$device" "$mount_point"
 (cd "$mount_point" && sha256sum -c --quiet "$work/sums")

@@ -24,7 +24,7 @@ count() {
 
 # Each unit test executable of a build folder, two at a time; the output of one only when it fails.
 run_units() {
-    local folder=$1 line
+    local folder=$1 line before=$((passed + failed))
     while read -r line; do
         echo "$line"
         case $line in
@@ -39,10 +39,15 @@ run_units() {
             else
                 printf "FAIL %s (%d s)\n%s\n" "$XSAN_KIND/$(basename "$1")" $((SECONDS - began)) "$(tail -n 60 "$1.log")"
             fi' _ {})
+    if [ $((passed + failed)) = "$before" ]; then
+        failed=$((failed + 1))
+        echo "FAIL $(basename "$folder"): there are no unit tests in $folder"
+    fi
 }
 
 scripts/install-deps.sh || exit 1
 for part in "${parts[@]}"; do
+    before=$((passed + failed))
     case $part in
         tidy) count tidy python3 scripts/tidy.py ;;
         unit)
@@ -63,19 +68,27 @@ for part in "${parts[@]}"; do
             ;;
         vm)
             scripts/build.sh || { failed=$((failed + 1)); continue; }
+            before_vm=$failed
             while read -r line; do
                 echo "$line"
                 case $line in
                     PASS*) passed=$((passed + 1)) ;;
                     FAIL*) failed=$((failed + 1)) ;;
+                    'all.sh ended with '[1-9]*) # its own word counts where no line told of a failure
+                        [ "$failed" != "$before_vm" ] || failed=$((failed + 1)) ;;
                 esac
-            done < <(tests/vm/all.sh 2>&1)
+            done < <(tests/vm/all.sh 2>&1; echo "all.sh ended with $?")
             ;;
         *)
             echo "test.sh: unknown part '$part': use tidy, unit, sim, sanitize or vm" >&2
             exit 2
             ;;
     esac
+    # A part in which nothing ran has not passed.
+    if [ $((passed + failed)) = "$before" ]; then
+        failed=$((failed + 1))
+        echo "FAIL $part: nothing ran"
+    fi
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -8,11 +8,9 @@
 
 namespace xsan::daemon {
 
-// Groups the devices by pool and starts each pool (or only the one named). The names of the pools that were
-// started; a failure when a pool that was asked for could not be, or when none could.
-Task<Outcome<std::vector<std::string>>> Service::assemble_from(std::vector<OpenedDevice> devices,
-                                                               const std::string& only,
-                                                               bool accept_missing) {
+// Groups the devices by pool and starts each pool, or only the one named.
+Task<Service::Assembled> Service::assemble_from(std::vector<OpenedDevice> devices, const std::string& only,
+                                                bool accept_missing) {
     std::map<Uuid, Candidates> by_pool;
     for (OpenedDevice& one : devices) {
         const meta::Superblock& superblock = one.examined->superblock;
@@ -20,32 +18,37 @@ Task<Outcome<std::vector<std::string>>> Service::assemble_from(std::vector<Opene
         candidates.name = superblock.pool_name;
         candidates.found.push_back({std::move(one.device), *one.examined});
     }
-    std::vector<std::string> started;
-    std::optional<Failure> failure;
+    Assembled result;
     for (auto& [uuid, candidates] : by_pool) {
         if (!only.empty() && candidates.name != only) continue;
         if (pools_.contains(candidates.name)) {
             const bool same = pools_.at(candidates.name).pool->state().pool().uuid == uuid;
-            if (!same) {
-                failure = Failure(Errc::exists,
-                                  fmt::format("another pool named '{}' is running: stop it first", candidates.name));
-            }
+            if (same) continue;
+            Refusal refusal{candidates.name, Failure(Errc::exists, fmt::format("another pool named '{}' is running: "
+                                                                               "stop it first",
+                                                                               candidates.name))};
+            result.refused.push_back(std::move(refusal));
             continue;
         }
         pool::Environment surroundings = environment();
         auto pool = co_await pool::Pool::assemble(std::move(surroundings), candidates.found, accept_missing);
         if (!pool) {
-            failure = pool.error();
             log(LogLevel::error, "pool {}: {}", candidates.name, pool.error().message);
+            Refusal refusal{candidates.name, pool.error()};
+            result.refused.push_back(std::move(refusal));
             continue;
         }
         const std::string name = (*pool)->name();
         Entry& entry = pools_[name];
         entry.pool = std::move(*pool);
         log(LogLevel::info, "pool {} is running", name);
+        note_progress();
         const auto resumed = co_await resume_volumes(entry);
-        if (!resumed) failure = resumed.error();
-        started.push_back(name);
+        if (!resumed) {
+            Refusal refusal{name, resumed.error()};
+            result.refused.push_back(std::move(refusal));
+        }
+        result.started.push_back(name);
     }
     // What no pool has taken is let go.
     for (auto& [uuid, candidates] : by_pool) {
@@ -54,14 +57,25 @@ Task<Outcome<std::vector<std::string>>> Service::assemble_from(std::vector<Opene
         }
     }
     co_await save_state();
-    if (failure && (started.empty() || !only.empty())) co_return *failure;
-    if (!only.empty() && started.empty() && !pools_.contains(only)) {
-        co_return Failure(Errc::not_found,
-                          fmt::format("no member of a pool '{}' was found: name its drives, or see that they are "
-                                      "there and free",
-                                      only));
-    }
-    co_return started;
+    co_return result;
+}
+
+// The device that waits for this volume. Dead ones of it, which the kernel cannot give to anybody any more, are
+// deleted: users see their end, and the number is free.
+Task<std::optional<unsigned>> Service::device_of(const pool::Volume& volume,
+                                                 const std::vector<ublk::DeviceInfo>& devices) {
+    const ublk::Claimants claimants = ublk::claimants(devices, volume.info().uuid.low_bits());
+    for (const unsigned dead : claimants.dead) co_await delete_device(dead);
+    co_return claimants.alive;
+}
+
+Task<bool> Service::delete_device(unsigned number) {
+    Outcome<void> deleted;
+    std::function<void()> remove = [&]() { deleted = ublk::delete_device(number); };
+    co_await offload_.run(remove);
+    if (deleted) remove_link(number);
+    if (!deleted) log(LogLevel::warning, "{}", deleted.error().message);
+    co_return deleted.has_value();
 }
 
 // Volumes that were attached: a live block device of ours is taken over, else a new one is made.
@@ -72,11 +86,8 @@ Task<Outcome<void>> Service::resume_volumes(Entry& entry) {
     Outcome<void> result;
     for (pool::Volume* volume : entry.pool->volumes()) {
         std::optional<unsigned> number;
-        if (live) {
-            for (const ublk::DeviceInfo& info : *live) {
-                if (info.server_flags == volume->info().uuid.low_bits()) number = info.number;
-            }
-        }
+        if (live) number = co_await device_of(*volume, *live);
+        note_progress();
         Outcome<void> one;
         if (number) {
             one = co_await recover(entry, *volume, *number);
@@ -111,10 +122,7 @@ Task<void> Service::delete_orphans(const std::map<std::string, Remembered>& befo
                 return volume->info().uuid.low_bits() == info.server_flags;
             });
             if (!ours || wanted) continue;
-            Outcome<void> deleted;
-            std::function<void()> remove = [&]() { deleted = ublk::delete_device(info.number); };
-            co_await offload_.run(remove);
-            if (deleted) {
+            if (co_await delete_device(info.number)) {
                 log(LogLevel::warning, "/dev/ublkb{} belongs to no volume any more and was deleted",
                     info.number);
             }
@@ -132,21 +140,49 @@ Task<Service::Answer> Service::assemble(Json json) {
     }
     const bool scan = params.flag("scan") || names.empty();
     if (scan) {
+        // What was used last comes first, by the name that was chosen then (passthrough or not); files are found in
+        // no other way.
+        const std::vector<std::string> remembered = remembered_devices();
+        names.insert(names.begin(), remembered.begin(), remembered.end());
         std::function<void()> look = [&]() {
             for (std::string& name : scan_device_names()) names.push_back(std::move(name));
         };
         co_await offload_.run(look);
-        // Files and passthrough names are not found by looking; those that were used last are remembered.
-        for (std::string& name : remembered_devices()) names.push_back(std::move(name));
     }
     AssemblyRules rules;
     rules.must = !scan;
-    XSAN_CO_TRY(auto opened, open_for_assembly(std::move(names), rules, offload_));
-    if (opened.empty() && !scan) {
+    XSAN_CO_TRY(auto found, open_for_assembly(std::move(names), rules, offload_));
+    if (found.members.empty() && !scan) {
         co_return Failure(Errc::not_found, "none of these devices carries an xsan superblock");
     }
-    XSAN_CO_TRY(const auto started, assemble_from(std::move(opened), only, accept_missing));
-    co_return Json::object({{"pools", started}});
+    const auto assembled = co_await assemble_from(std::move(found.members), only, accept_missing);
+    co_return answer_of(assembled, found.notes, only, scan);
+}
+
+// A pool or drives that were named are a failure when they do not start; a scan tells what it has met.
+Service::Answer Service::answer_of(const Assembled& assembled, const std::vector<Failure>& notes,
+                                   const std::string& only, bool scanned) {
+    const bool none = assembled.started.empty();
+    if (!assembled.refused.empty() && (!only.empty() || (none && !scanned))) {
+        return assembled.refused.back().why;
+    }
+    if (!only.empty() && none) {
+        if (!notes.empty()) return notes.front();
+        return Failure(Errc::not_found,
+                       fmt::format("no member of a pool '{}' was found: name its drives, or see that they are "
+                                   "there and free",
+                                   only));
+    }
+    Json refused = Json::array();
+    for (const Refusal& one : assembled.refused) {
+        refused.push_back(Json::object(
+            {{"pool", one.pool}, {"code", errc_name(one.why.code)}, {"message", one.why.message}}));
+    }
+    Json seen = Json::array();
+    for (const Failure& note : notes) {
+        seen.push_back(Json::object({{"code", errc_name(note.code)}, {"message", note.message}}));
+    }
+    return Json::object({{"pools", assembled.started}, {"refused", refused}, {"notes", seen}});
 }
 
 }  // namespace xsan::daemon

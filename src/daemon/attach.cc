@@ -26,6 +26,11 @@ void write_link(const std::string& folder, unsigned number, const std::string& p
 
 }  // namespace
 
+void Service::remove_link(unsigned number) const {
+    std::error_code error;
+    std::filesystem::remove(link_path(options_.run_folder, number), error);
+}
+
 Task<Outcome<void>> Service::check_ublk() {
     Outcome<void> result;
     std::function<void()> check = [&]() { result = ublk::check_kernel(); };
@@ -59,13 +64,19 @@ Task<Outcome<std::string>> Service::attach(Entry& entry, pool::Volume& volume) {
     const std::string volume_name = volume.info().name;
     ublk::TargetOptions options = target_options(volume);
     // udev's rule reads the file when the device appears.
-    options.before_start = [this, pool_name, volume_name](unsigned number) {
+    std::optional<unsigned> linked;
+    options.before_start = [&](unsigned number) {
+        linked = number;
         write_link(options_.run_folder, number, pool_name, volume_name);
     };
-    XSAN_CO_TRY(auto target, ublk::Target::start(volume, std::move(options), reactors, offload_));
-    const unsigned number = target->number();
-    const std::string path = target->path();
-    entry.targets.emplace(volume.id(), std::move(target));
+    auto target = co_await ublk::Target::start(volume, std::move(options), reactors, offload_);
+    if (!target) {
+        if (linked) remove_link(*linked);
+        co_return target.error();
+    }
+    const unsigned number = (*target)->number();
+    const std::string path = (*target)->path();
+    entry.targets.emplace(volume.id(), std::move(*target));
     XSAN_CO_TRY_VOID(
         entry.pool->set_attachment(volume.info().name, true, static_cast<int>(number)));
     log(LogLevel::info, "volume {}/{} is {}", pool_name, volume.info().name, path);
@@ -87,8 +98,7 @@ Task<Outcome<void>> Service::detach(Entry& entry, pool::Volume& volume, bool rem
     const auto at = entry.targets.find(volume.id());
     if (at == entry.targets.end()) co_return Outcome<void>{};
     XSAN_CO_TRY_VOID(at->second->stop());
-    std::error_code error;
-    std::filesystem::remove(link_path(options_.run_folder, at->second->number()), error);
+    remove_link(at->second->number());
     entry.targets.erase(at);
     if (!remember) co_return Outcome<void>{};
     co_return co_await entry.pool->set_attachment(volume.info().name, false, -1);

@@ -14,6 +14,8 @@
 #include <span>
 #include <toml++/toml.h>
 
+#include "ec/scheme.h"
+
 namespace xsan::daemon {
 namespace {
 
@@ -153,7 +155,7 @@ Outcome<void> read_log_target(const Item& item, Config& config) {
 }
 
 Outcome<void> read_strip(const Item& item, Config& config) {
-    XSAN_TRY(config.create.strip_bytes, read_size(item, {4 * kKiB, 64 * kMiB, true}));
+    XSAN_TRY(config.create.strip_bytes, read_size(item, {ec::kStripBytesMin, ec::kStripBytesMax, true}));
     return {};
 }
 

@@ -62,9 +62,9 @@ Outcome<void> check_superblock(const OpenedDevice& one, const OpenRules& rules) 
         if (rules.force) return {};
         return refuse_content(one.given, fmt::format("a member of pool '{}'", superblock.pool_name));
     }
-    if (one.unreadable.empty() || rules.force) return {};
+    if (!one.unreadable || rules.force) return {};
     return refuse_content(one.given,
-                          fmt::format("damaged or foreign xsan superblocks ({})", one.unreadable));
+                          fmt::format("damaged or foreign xsan superblocks ({})", one.unreadable->message));
 }
 
 // Reads the superblocks of an open device.
@@ -73,7 +73,7 @@ Task<void> examine_device(OpenedDevice& opened) {
     if (examined) {
         opened.examined = std::move(*examined);
     } else if (examined.error().code != Errc::not_found) {
-        opened.unreadable = examined.error().message;
+        opened.unreadable = examined.error();
     }
 }
 
@@ -126,8 +126,8 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_pool(std::vector<std::string> 
     co_return opened;
 }
 
-Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::string> names,
-                                                           AssemblyRules rules, Offload& offload) {
+Task<Outcome<FoundDevices>> open_for_assembly(std::vector<std::string> names, AssemblyRules rules,
+                                              Offload& offload) {
     std::vector<OpenedDevice> opened;
     Outcome<void> result;
     const bool must = rules.must;
@@ -168,20 +168,27 @@ Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::stri
         co_await close_devices(opened);
         co_return result.error();
     }
+    FoundDevices found;
     for (OpenedDevice& one : opened) {
         co_await examine_device(one);
-        if (!one.unreadable.empty()) {
-            log(LogLevel::warning, "{}", one.unreadable);
-            if (must && result) result = Failure(Errc::corrupt, one.unreadable);
-        }
+        if (!one.unreadable) continue;
+        log(LogLevel::warning, "{}", one.unreadable->message);
+        found.notes.push_back(*one.unreadable);
+        if (must && result) result = *one.unreadable;
     }
-    std::vector<OpenedDevice> members;
     for (OpenedDevice& one : opened) {
-        if (result && one.examined) members.push_back(std::move(one));
+        if (result && one.examined) found.members.push_back(std::move(one));
     }
     co_await close_devices(opened);
     if (!result) co_return result.error();
-    co_return members;
+    co_return found;
+}
+
+std::string unique_id_of(const std::string& name) {
+    const auto spec = dev::parse_device(name);
+    if (!spec) return {};
+    const auto identity = dev::identify(*spec);
+    return identity ? identity->unique_id : std::string();
 }
 
 std::vector<std::string> scan_device_names() {

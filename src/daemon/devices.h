@@ -20,7 +20,7 @@ struct OpenedDevice {
     std::string domain;
     std::unique_ptr<dev::BlockDevice> device;
     std::optional<meta::Examined> examined;  // when it carries an xsan superblock that can be read
-    std::string unreadable;                  // why a superblock that is there cannot be used
+    std::optional<Failure> unreadable;       // why a superblock that is there cannot be used
 };
 
 // Opens all devices for a pool that is to be made or to grow. Refuses, each in one line: the same drive twice
@@ -44,8 +44,15 @@ struct AssemblyRules {
     bool must = false;
     std::chrono::milliseconds busy_wait{0};
 };
-Task<Outcome<std::vector<OpenedDevice>>> open_for_assembly(std::vector<std::string> names,
-                                                           AssemblyRules rules, Offload& offload);
+struct FoundDevices {
+    std::vector<OpenedDevice> members;
+    std::vector<Failure> notes;  // superblocks that are there and cannot be used
+};
+Task<Outcome<FoundDevices>> open_for_assembly(std::vector<std::string> names, AssemblyRules rules,
+                                              Offload& offload);
+
+// What is equal for all names of one drive; empty where the name stands for none. Blocks.
+std::string unique_id_of(const std::string& name);
 
 // Every block device that may carry a pool: NVMe namespaces and other disks, one name each.
 std::vector<std::string> scan_device_names();

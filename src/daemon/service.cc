@@ -67,6 +67,7 @@ pool::Environment Service::environment() {
     pool::Environment environment;
     for (unsigned i = 0; i < reactors_.size(); i++) environment.reactors.push_back(&reactors_.at(i));
     environment.seed = rng_.next();
+    environment.rebuild_rate_max = options_.config.rebuild.rate_max_bytes;
     // Of each reactor: enough 4 KiB to 64 KiB buffers for a queue of small writes, few large ones.
     environment.buffers.counts = {512, 32, 32, 32, 256, 16, 16, 16, 16, 2};
     return environment;
@@ -99,8 +100,9 @@ Task<void> Service::start() {
         log(LogLevel::error, "{}", opened.error().message);
         co_return;
     }
-    const auto started = co_await assemble_from(std::move(*opened), "", false);
-    if (!started) log(LogLevel::error, "{}", started.error().message);
+    note_progress();
+    const auto assembled = co_await assemble_from(std::move(opened->members), "", false);
+    for (const Refusal& one : assembled.refused) log(LogLevel::error, "pool {}: {}", one.pool, one.why.message);
     co_await delete_orphans(before);
 }
 
@@ -108,14 +110,20 @@ Task<void> Service::stop() {
     co_await changes_.lock();
     AsyncMutex::Guard guard(changes_);
     for (auto& [name, entry] : pools_) {
+        Remembered& left = remembered_[name];
+        left = {member_paths(*entry.pool), {}};
         for (pool::Volume* volume : entry.pool->volumes()) {
             const auto at = entry.targets.find(volume->id());
             if (at == entry.targets.end()) continue;
+            const unsigned number = at->second->number();
             const auto stopped = co_await at->second->stop();
-            if (!stopped) {
+            if (stopped) {
+                remove_link(number);
+            } else {
                 log(LogLevel::info, "{} stays for the next daemon: {}", at->second->path(),
                     stopped.error().message);
                 co_await at->second->abandon();
+                left.ublk_numbers.push_back(number);
             }
             abandoned_.push_back(std::move(at->second));
             entry.targets.erase(at);
@@ -124,6 +132,7 @@ Task<void> Service::stop() {
         if (!stopped) log(LogLevel::error, "{}", stopped.error().message);
     }
     pools_.clear();
+    co_await write_state();
 }
 
 Task<Service::Answer> Service::ping(Json) { co_return Json::object({{"pong", true}}); }

@@ -6,6 +6,7 @@
 // anything (changes_), so that two commands never meet half done; reading verbs do not wait.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -31,6 +32,8 @@ struct ServiceOptions {
     Config config;
     std::string run_folder = "/run/xsan";  // state.json and the links that the udev rule reads
     std::uint64_t seed = 0;
+    // Called between the steps of start(), which may take long.
+    std::function<void()> on_progress;
 };
 
 std::string_view job_state_name(pool::JobState state);
@@ -101,24 +104,40 @@ class Service {
     void handle_change(rpc::Dispatcher& dispatcher, std::string_view method, Verb verb);
     Task<Answer> exclusively(Verb verb, Json params);
 
-    static Outcome<void> check_block_size(const std::vector<pool::NewDevice>& devices,
-                                          std::uint32_t block_bytes);
+    Task<Outcome<MemberIndex>> resolve_member(pool::Pool& pool, std::string text);
     Outcome<Entry*> find(const std::string& pool_name);
     Task<Outcome<void>> add_opened(Entry& entry, std::vector<OpenedDevice>& opened, bool spare, bool force);
     Outcome<pool::Volume*> find_volume(Entry& entry, const std::string& volume_name);
     pool::Environment environment();
+    void note_progress() const {
+        if (options_.on_progress) options_.on_progress();
+    }
 
     // assembly.cc
     struct Candidates {
         std::vector<pool::Pool::Found> found;
         std::string name;
     };
-    Task<Outcome<std::vector<std::string>>> assemble_from(std::vector<OpenedDevice> devices,
-                                                          const std::string& only, bool accept_missing);
+    struct Refusal {
+        std::string pool;
+        Failure why;
+    };
+    struct Assembled {
+        std::vector<std::string> started;
+        std::vector<Refusal> refused;  // also pools that were started, with what is wrong with a volume
+    };
+    Task<Assembled> assemble_from(std::vector<OpenedDevice> devices, const std::string& only,
+                                  bool accept_missing);
+    static Outcome<Json> answer_of(const Assembled& assembled, const std::vector<Failure>& notes,
+                                   const std::string& only, bool scanned);
+    Task<std::optional<unsigned>> device_of(const pool::Volume& volume,
+                                            const std::vector<ublk::DeviceInfo>& devices);
+    Task<bool> delete_device(unsigned number);
     Task<void> delete_orphans(const std::map<std::string, Remembered>& before);
     Task<Outcome<void>> resume_volumes(Entry& entry);
 
     // attach.cc
+    void remove_link(unsigned number) const;
     Task<Outcome<void>> check_ublk();
     Task<Outcome<std::string>> attach(Entry& entry, pool::Volume& volume);
     Task<Outcome<void>> recover(Entry& entry, pool::Volume& volume, unsigned number);
@@ -134,6 +153,8 @@ class Service {
 
     // state_file.cc
     Task<void> save_state();
+    Task<void> write_state();
+    static std::vector<std::string> member_paths(const pool::Pool& pool);
     Outcome<void> load_state();
     std::vector<std::string> remembered_devices() const;
 

@@ -100,11 +100,11 @@ Service::Json Service::describe_members(const pool::Pool& pool) const {
 
 Service::Json Service::describe_volumes(Entry& entry) {
     Json volumes = Json::array();
-    const pool::PoolHealth health = entry.pool->health();
     for (pool::Volume* volume : entry.pool->volumes()) {
         const meta::VolumeInfo& info = volume->info();
         const auto target = entry.targets.find(volume->id());
         const bool attached = target != entry.targets.end();
+        const pool::PoolHealth health = entry.pool->volume_health(*volume);
         std::string_view state = attached ? "attached" : "detached";
         if (health == pool::PoolHealth::degraded) state = "degraded";
         if (health == pool::PoolHealth::failed) state = "failed";
@@ -160,6 +160,7 @@ Service::Json Service::describe(Entry& entry) {
         {"members", describe_members(pool)},
         {"volumes", describe_volumes(entry)},
         {"jobs", describe_jobs(pool)},
+        {"unplaced_groups", pool.rebuild_status().unplaced_groups},
         {"counters", Json::object({{"full_stripe_writes", counters.full_stripe_writes},
                                    {"delta_writes", counters.delta_writes},
                                    {"reconstruct_writes", counters.reconstruct_writes},

@@ -35,12 +35,19 @@ Outcome<void> write_file(const std::string& folder, const std::string& text) {
 Task<void> Service::save_state() {
     for (auto& [name, entry] : pools_) {
         Remembered& pool = remembered_[name];
-        pool = {};
-        for (const pool::MemberStatus& member : entry.pool->member_status()) {
-            pool.devices.push_back(member.member.path);
-        }
+        pool = {member_paths(*entry.pool), {}};
         for (const auto& [id, target] : entry.targets) pool.ublk_numbers.push_back(target->number());
     }
+    co_await write_state();
+}
+
+std::vector<std::string> Service::member_paths(const pool::Pool& pool) {
+    std::vector<std::string> paths;
+    for (const pool::MemberStatus& status : pool.member_status()) paths.push_back(status.member.path);
+    return paths;
+}
+
+Task<void> Service::write_state() {
     Json pools = Json::array();
     for (const auto& [name, pool] : remembered_) {
         pools.push_back(

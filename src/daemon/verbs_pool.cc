@@ -65,31 +65,29 @@ Task<Service::Answer> Service::create(Json json) {
     volume.size_bytes = params.maybe_size("size_bytes").value_or(0);
     volume.block_bytes =
         static_cast<std::uint32_t>(params.maybe_size("block_bytes").value_or(defaults.block_bytes));
-    Outcome<std::unique_ptr<pool::Pool>> made = std::unique_ptr<pool::Pool>();
-    const auto fits = check_block_size(devices, volume.block_bytes);
-    if (fits) {
-        pool::Environment surroundings = environment();
-        made = co_await pool::Pool::create(std::move(surroundings), std::move(options), devices);
-    } else {
-        made = fits.error();
-    }
+    options.volume = volume;
+    pool::Environment surroundings = environment();
+    auto made = co_await pool::Pool::create(std::move(surroundings), std::move(options), devices);
     co_await close_unused(devices);
     if (!made) co_return made.error();
+    const auto created = co_await (*made)->create_volume(std::move(volume));
+    if (!created) {
+        const auto undone = co_await (*made)->destroy();
+        if (!undone) log(LogLevel::error, "{}", undone.error().message);
+        co_return created.error();
+    }
     Entry& entry = pools_[name];
     entry.pool = std::move(*made);
     log(LogLevel::info, "pool {} was created", name);
-    const auto failed = [&](const Failure& why) {
-        return Failure(why.code, fmt::format("pool '{}' was created, but: {}", name, why.message));
-    };
-    const auto created = co_await entry.pool->create_volume(std::move(volume));
-    if (!created) co_return failed(created.error());
     Json device = nullptr;
-    if (attach_it) {
-        const auto path = co_await attach(entry, **created);
-        if (!path) co_return failed(path.error());
-        device = *path;
-    }
+    Outcome<std::string> path = std::string();
+    if (attach_it) path = co_await attach(entry, **created);
     co_await save_state();
+    if (!path) {
+        co_return Failure(path.error().code,
+                          fmt::format("pool '{}' was created, but: {}", name, path.error().message));
+    }
+    if (attach_it) device = *path;
     co_return Json::object({{"pool", describe(entry)}, {"device", device}});
 }
 
@@ -154,27 +152,45 @@ Task<Outcome<void>> Service::add_opened(Entry& entry, std::vector<OpenedDevice>&
         }
     }
     std::vector<pool::NewDevice> fresh;
+    std::vector<pool::Pool::Found> back;
     for (OpenedDevice& one : opened) {
         if (!one.examined || !entry.pool->is_known(one.examined->superblock)) {
             fresh.push_back({std::move(one.device), std::move(one.domain), spare});
-            continue;
+        } else {
+            back.push_back({std::move(one.device), *one.examined});
         }
-        pool::Pool::Found found{std::move(one.device), *one.examined};
-        const auto back = co_await entry.pool->readmit(found, force);
-        one.device = std::move(found.device);
-        if (!back) co_return back.error();
     }
-    Outcome<void> result;
-    if (!fresh.empty()) result = co_await entry.pool->add(fresh);
+    // All are checked before the first is taken.
+    Outcome<void> result = entry.pool->check_add(fresh);
+    for (const pool::Pool::Found& found : back) {
+        if (result) result = entry.pool->check_readmit(found, force);
+    }
+    for (pool::Pool::Found& found : back) {
+        if (result) result = co_await entry.pool->readmit(found, force);
+        if (found.device != nullptr) co_await found.device->close();
+    }
+    if (result && !fresh.empty()) result = co_await entry.pool->add(fresh);
     co_await close_unused(fresh);
     co_return result;
+}
+
+// By any name of its drive; else by what find_member() takes.
+Task<Outcome<MemberIndex>> Service::resolve_member(pool::Pool& pool, std::string text) {
+    if (!text.empty() && text.front() == '/') {
+        std::string unique_id;
+        std::function<void()> look = [&]() { unique_id = unique_id_of(text); };
+        co_await offload_.run(look);
+        if (const auto found = pool.find_live_member(unique_id); found && !unique_id.empty()) co_return *found;
+    }
+    co_return pool.find_member(text);
 }
 
 Task<Service::Answer> Service::fail(Json json) {
     const rpc::Params params(json);
     XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
-    XSAN_CO_CHECK(const MemberIndex member, entry->pool->find_member(params.text("device")));
+    XSAN_CO_TRY(const MemberIndex member, resolve_member(*entry->pool, params.text("device")));
     XSAN_CO_TRY_VOID(entry->pool->fail(member));
+    co_await save_state();
     co_return describe(*entry);
 }
 
@@ -254,20 +270,6 @@ Task<Service::Answer> Service::scrub_status(Json json) {
                             {"repaired", scrub.repaired},
                             {"untold", scrub.untold},
                             {"members", wrong}});
-}
-
-// A volume's blocks cannot be smaller than those of its members.
-Outcome<void> Service::check_block_size(const std::vector<pool::NewDevice>& devices,
-                                        std::uint32_t block_bytes) {
-    for (const pool::NewDevice& d : devices) {
-        const std::uint32_t needs = d.device->limits().logical_block_bytes;
-        if (needs > block_bytes) {
-            return Failure(Errc::invalid_argument,
-                           fmt::format("{} has blocks of {} bytes: a volume with --block {} is not possible on it",
-                                       d.device->identity().path, needs, block_bytes));
-        }
-    }
-    return {};
 }
 
 }  // namespace xsan::daemon

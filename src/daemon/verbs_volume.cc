@@ -1,6 +1,8 @@
 // Verbs on volumes.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/units.h"
 #include "daemon/service.h"
@@ -30,13 +32,19 @@ Task<Service::Answer> Service::volume_create(Json json) {
     const auto volumes = entry->pool->volumes();
     options.block_bytes = volumes.empty() ? static_cast<std::uint32_t>(options_.config.create.block_bytes)
                                           : volumes.front()->info().block_bytes;
+    // Nobody can say otherwise here: what the drives can do.
+    options.block_bytes = std::max(options.block_bytes, entry->pool->member_block_bytes());
     const bool attach_it = params.flag("attach");
     if (attach_it) XSAN_CO_TRY_VOID(check_ublk());
     XSAN_CO_TRY(pool::Volume * volume, entry->pool->create_volume(std::move(options)));
     Json device = nullptr;
     if (attach_it) {
-        XSAN_CO_TRY(const std::string path, attach(*entry, *volume));
-        device = path;
+        const auto path = co_await attach(*entry, *volume);
+        if (!path) {
+            co_return Failure(path.error().code, fmt::format("volume '{}' was created, but: {}",
+                                                             volume->info().name, path.error().message));
+        }
+        device = *path;
     }
     co_await save_state();
     co_return Json::object({{"name", volume->info().name},

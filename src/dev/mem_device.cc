@@ -43,16 +43,33 @@ DeviceLimits make_limits(std::uint64_t size_bytes, std::uint32_t logical_block_b
     return limits;
 }
 
+// Null where the system refuses.
+std::byte* map_memory(std::uint64_t size_bytes) {
+    if (size_bytes == 0) return nullptr;
+    void* memory = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
+}
+
 }  // namespace
 
 MemDevice::MemDevice(std::uint64_t size_bytes, std::uint32_t logical_block_bytes)
+    : MemDevice(size_bytes, logical_block_bytes, map_memory(size_bytes)) {
+    XSAN_ASSERT(data_ != nullptr || size_bytes == 0);
+}
+
+MemDevice::MemDevice(std::uint64_t size_bytes, std::uint32_t logical_block_bytes, std::byte* memory)
     : identity_(make_identity("mem", size_bytes)),
-      limits_(make_limits(size_bytes, logical_block_bytes)) {
-    if (size_bytes == 0) return;
-    void* memory = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    XSAN_ASSERT(memory != MAP_FAILED);
-    data_ = static_cast<std::byte*>(memory);
+      limits_(make_limits(size_bytes, logical_block_bytes)),
+      data_(memory) {}
+
+Outcome<std::unique_ptr<BlockDevice>> MemDevice::create(std::uint64_t size_bytes,
+                                                        std::uint32_t logical_block_bytes) {
+    std::byte* const memory = map_memory(size_bytes);
+    if (memory == nullptr && size_bytes > 0) {
+        return Failure(Errc::no_space, fmt::format("mem:{}: no memory", format_size(size_bytes)));
+    }
+    return std::unique_ptr<BlockDevice>(new MemDevice(size_bytes, logical_block_bytes, memory));
 }
 
 MemDevice::~MemDevice() {

@@ -6,13 +6,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
+#include "base/result.h"
 #include "dev/block_device.h"
 
 namespace xsan::dev {
 
 class MemDevice final : public BlockDevice {
   public:
+    // no_space where the system does not give that much address space.
+    static Outcome<std::unique_ptr<BlockDevice>> create(std::uint64_t size_bytes,
+                                                        std::uint32_t logical_block_bytes = 512);
     // `size_bytes` of zeros, taken from the system as they are written; a multiple of
     // logical_block_bytes, which is a power of two.
     explicit MemDevice(std::uint64_t size_bytes, std::uint32_t logical_block_bytes = 512);
@@ -25,6 +30,7 @@ class MemDevice final : public BlockDevice {
     std::byte* data() { return data_; }  // for tests that look or damage behind the device's back
 
   private:
+    MemDevice(std::uint64_t size_bytes, std::uint32_t logical_block_bytes, std::byte* memory);
     void act(const IoRequest& request);
 
     DeviceIdentity identity_;

@@ -75,7 +75,7 @@ Outcome<std::unique_ptr<BlockDevice>> open_device(const DeviceSpec& spec,
                                                   const OpenOptions& options) {
     switch (spec.kind) {
         case DeviceKind::mem:
-            return std::make_unique<MemDevice>(spec.size_bytes);
+            return MemDevice::create(spec.size_bytes);
         case DeviceKind::null:
             return std::make_unique<NullDevice>(spec.size_bytes);
         case DeviceKind::file:

@@ -19,16 +19,30 @@ Outcome<MemberIndex> Pool::find_member(const std::string& text) const {
     unsigned number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     const bool is_number = error == std::errc() && end == text.data() + text.size();
+    std::optional<MemberIndex> absent;
     for (std::size_t i = 0; i < all.size(); i++) {
         if (!all[i] || all[i]->state == meta::MemberState::removed) continue;
-        if ((uuid && all[i]->uuid == *uuid) || (is_number && number == i) || all[i]->path == text) {
-            return MemberIndex{static_cast<std::uint16_t>(i)};
-        }
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        if ((uuid && all[i]->uuid == *uuid) || (is_number && number == i)) return index;
+        // The name of a live member goes before what one that is gone was called once.
+        const dev::BlockDevice* device = members_.live(index);
+        if (device != nullptr && device->identity().path == text) return index;
+        if (device == nullptr && all[i]->path == text && !absent) absent = index;
     }
+    if (absent) return *absent;
     return Failure(Errc::not_found,
                    fmt::format("pool '{}' has no member '{}': give its path, index or UUID as `xsanctl show` "
                                "prints them",
                                name(), text));
+}
+
+std::optional<MemberIndex> Pool::find_live_member(const std::string& unique_id) const {
+    for (unsigned i = 0; i < groups_->member_limit(); i++) {
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        const dev::BlockDevice* device = members_.live(index);
+        if (device != nullptr && device->identity().unique_id == unique_id) return index;
+    }
+    return std::nullopt;
 }
 
 bool Pool::is_known(const meta::Superblock& superblock) const {
@@ -36,6 +50,15 @@ bool Pool::is_known(const meta::Superblock& superblock) const {
     const std::size_t index = superblock.member_index.get();
     return superblock.pool_uuid == state().pool().uuid && index < all.size() && all[index] &&
            all[index]->uuid == superblock.member_uuid;
+}
+
+std::uint32_t Pool::member_block_bytes() const {
+    std::uint32_t largest = 0;
+    for (unsigned i = 0; i < groups_->member_limit(); i++) {
+        const dev::BlockDevice* device = members_.live(MemberIndex{static_cast<std::uint16_t>(i)});
+        if (device != nullptr) largest = std::max(largest, device->limits().logical_block_bytes);
+    }
+    return largest;
 }
 
 std::uint32_t Pool::member_atomic_bytes() const {
@@ -88,14 +111,12 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
     AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
+    XSAN_CO_CHECK_VOID(check_add(devices));
     std::vector<meta::Member> members;
     for (const NewDevice& device : devices) {
         XSAN_CO_CHECK(auto member, make_member(device, state().pool().extent_bytes,
                                                state().pool().extents_max, rng_));
         members.push_back(std::move(member));
-    }
-    if (state().members().size() + devices.size() > kMembersMax) {
-        co_return Failure(Errc::no_space, fmt::format("a pool has at most {} drives", kMembersMax));
     }
     for (std::size_t i = 0; i < devices.size(); i++) {
         const MemberIndex index{static_cast<std::uint16_t>(state().members().size())};
@@ -172,29 +193,10 @@ Task<Outcome<void>> Pool::readmit(Found& found, bool gives_up) {
     AdminScope running(admin_gate_);
     co_await admin_.lock();
     AsyncMutex::Guard guard(admin_);
+    XSAN_CO_CHECK_VOID(check_readmit(found, gives_up));
     const MemberIndex index = found.examined.superblock.member_index;
     const std::string path = found.device->identity().path;
-    const auto& all = state().members();
-    if (found.examined.superblock.pool_uuid != state().pool().uuid || index.get() >= all.size() ||
-        !all[index.get()] || all[index.get()]->uuid != found.examined.superblock.member_uuid) {
-        co_return Failure(Errc::invalid_argument,
-                          fmt::format("{} is no member of pool '{}' any more: add it with --force", path, name()));
-    }
-    meta::Member member = *all[index.get()];
-    if (member.state == meta::MemberState::in_sync) {
-        co_return Failure(Errc::exists, fmt::format("{} is a member of pool '{}' already", path, name()));
-    }
-    if (found.device->limits().size_bytes < member.layout.size_bytes) {
-        co_return Failure(Errc::invalid_argument, fmt::format("{} is smaller than it was", path));
-    }
-    if (!gives_up && is_needed(index)) {
-        co_return Failure(
-            Errc::too_many_failures,
-            fmt::format("{} stays out: it missed changes, so all that is on it would count as stale, and pool '{}' "
-                        "holds data that cannot be read without it; 'add --force' takes it back and gives "
-                        "these data up",
-                        path, name()));
-    }
+    const meta::Member member = *state().members()[index.get()];
     // What it holds is stale, all of it, and that becomes durable together with its return.
     meta::Record stale;
     stale.kind = meta::RecordKind::member_stale;
@@ -221,8 +223,8 @@ Task<Outcome<void>> Pool::readmit(Found& found, bool gives_up) {
     co_return Outcome<void>{};
 }
 
-PoolHealth Pool::health() const {
-    const RebuildStatus damage = rebuild_status();
+PoolHealth Pool::health_of(std::optional<SchemeId> scheme) const {
+    const RebuildStatus damage = damage_of(scheme);
     bool vanished = false;
     bool lost = false;
     const auto& all = state().members();
@@ -233,18 +235,22 @@ PoolHealth Pool::health() const {
         if (members_.live(index) != nullptr && members_.slot(index).vanished) vanished = true;
     }
     if (damage.failed_groups > 0 || vanished || store_->is_broken()) return PoolHealth::failed;
-    if (damage.pending_groups + damage.unplaced_groups > 0) return PoolHealth::degraded;
-    return lost && store_needs_members() ? PoolHealth::degraded : PoolHealth::online;
+    if (damage.pending_groups > 0) return PoolHealth::degraded;
+    return lost && needs_members(scheme) ? PoolHealth::degraded : PoolHealth::online;
 }
 
-// Has the pool fewer live members than some scheme of it wants?
-bool Pool::store_needs_members() const {
+PoolHealth Pool::volume_health(const Volume& volume) const { return health_of(volume.info().scheme); }
+
+// Has the pool fewer live members than the scheme, or some scheme of it, wants?
+bool Pool::needs_members(std::optional<SchemeId> scheme) const {
     unsigned live = 0;
     for (unsigned i = 0; i < groups_->member_limit(); i++) {
         if (members_.live(MemberIndex{static_cast<std::uint16_t>(i)}) != nullptr) live++;
     }
-    for (const auto& scheme : state().schemes()) {
-        if (scheme && live < scheme->members_min()) return true;
+    const auto& schemes = state().schemes();
+    for (std::size_t i = 0; i < schemes.size(); i++) {
+        if (!schemes[i] || (scheme && scheme->get() != i)) continue;
+        if (live < schemes[i]->members_min()) return true;
     }
     return false;
 }
@@ -260,6 +266,8 @@ std::vector<MemberStatus> Pool::member_status() const {
         status.member = *all[i];
         status.member.counters = counters_of(index);
         status.live = members_.live(index) != nullptr;
+        // Names of drives change from boot to boot: what is stored is where it was added.
+        if (status.live) status.member.path = members_.live(index)->identity().path;
         if (status.live && members_.slot(index).vanished) status.member.state = meta::MemberState::missing;
         const ExtentAllocator& extents = members_.slot(index).extents;
         status.used_bytes = (extents.total() - extents.free()) * state().pool().extent_bytes;
@@ -285,24 +293,32 @@ bool Pool::is_only_receiving(MemberIndex member) const {
     return stale || is_target(member);
 }
 
+// The one that runs; else how the last one ended, while that still holds.
+std::optional<JobStatus> Pool::rebuild_job() const {
+    const RebuildStatus damage = rebuild_status();
+    if (damage.pending_groups == 0 && movers_.empty()) {
+        if (!rebuild_ended_) return std::nullopt;
+        const bool is_left = damage.unplaced_groups + damage.failed_groups > 0;
+        return is_left == (rebuild_ended_->state == JobState::failed) ? rebuild_ended_ : std::nullopt;
+    }
+    const bool paused = state().pool().rebuild_paused;
+    JobStatus job;
+    job.kind = JobKind::rebuild;
+    job.state = paused ? JobState::paused : JobState::running;
+    job.bytes_done = rebuild_done_bytes_;
+    job.bytes_total = std::max(rebuild_total_bytes_, rebuild_done_bytes_ + lost_bytes());
+    const TimeNs elapsed = environment_.reactors[0]->now() - rebuild_began_;
+    if (!paused && elapsed > 0 && job.bytes_done > 0) {
+        job.rate_bytes = static_cast<std::uint64_t>(static_cast<double>(job.bytes_done) * 1e9 /
+                                                    static_cast<double>(elapsed));
+        if (job.rate_bytes > 0) job.eta_seconds = (job.bytes_total - job.bytes_done) / job.rate_bytes;
+    }
+    return job;
+}
+
 std::vector<JobStatus> Pool::job_status() const {
     std::vector<JobStatus> jobs;
-    const bool paused = state().pool().rebuild_paused;
-    const RebuildStatus damage = rebuild_status();
-    if (damage.pending_groups > 0 || !movers_.empty()) {
-        JobStatus job;
-        job.kind = JobKind::rebuild;
-        job.state = paused ? JobState::paused : JobState::running;
-        job.bytes_done = rebuild_done_bytes_;
-        job.bytes_total = std::max(rebuild_total_bytes_, rebuild_done_bytes_ + lost_bytes());
-        const TimeNs elapsed = environment_.reactors[0]->now() - rebuild_began_;
-        if (!paused && elapsed > 0 && job.bytes_done > 0) {
-            job.rate_bytes = static_cast<std::uint64_t>(static_cast<double>(job.bytes_done) * 1e9 /
-                                                        static_cast<double>(elapsed));
-            if (job.rate_bytes > 0) job.eta_seconds = (job.bytes_total - job.bytes_done) / job.rate_bytes;
-        }
-        jobs.push_back(job);
-    }
+    if (const auto rebuild = rebuild_job()) jobs.push_back(*rebuild);
     if (resync_done_ < resync_total_) {
         JobStatus job;
         job.kind = JobKind::resync;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kExtentMin = kMiB;
 constexpr std::uint64_t kGroupDataMax = kGiB;
+constexpr std::uint64_t kGrowth = 4;
 
 // The smallest power of two from 1 MiB up with at most the default number of extents in the pool, but never
 // so large that a group holds over 1 GiB of data.
@@ -25,6 +26,13 @@ std::uint64_t choose_extent_bytes(std::span<const NewDevice> devices, const ec::
         std::bit_ceil(std::max(divide_up(total, meta::kExtentsDefault), kExtentMin));
     const std::uint64_t most = std::bit_floor(kGroupDataMax / scheme.data_strips);
     return std::max<std::uint64_t>(std::min(wanted, most), scheme.strip_bytes);
+}
+
+// The growth limit, which is fixed and sizes the metadata of every member: four times what there is.
+std::uint32_t choose_extents_max(std::uint64_t extents) {
+    const std::uint64_t wanted = std::bit_ceil(extents * kGrowth);
+    return static_cast<std::uint32_t>(
+        std::clamp<std::uint64_t>(wanted, meta::kExtentsDefault, meta::kExtentsMax));
 }
 
 Outcome<void> check_options(const CreateOptions& options, std::span<const NewDevice> devices) {
@@ -63,6 +71,11 @@ Outcome<meta::Member> make_member(const NewDevice& device, std::uint64_t extent_
     if (!layout) {
         return Failure(layout.error().code, fmt::format("{}: {}", identity.path, layout.error().message));
     }
+    for (const auto* text : {&identity.path, &identity.model, &identity.serial, &device.domain}) {
+        if (text->size() <= meta::kTextBytesMax) continue;
+        return Failure(Errc::invalid_argument, fmt::format("{}: '{}' is longer than {} bytes", identity.path, *text,
+                                                           meta::kTextBytesMax));
+    }
     meta::Member member;
     member.uuid = Uuid::random(rng);
     member.spare = device.spare;
@@ -90,8 +103,13 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, Creat
     first.pool.extent_bytes = options.extent_bytes;
     std::uint64_t extents = 0;
     for (const NewDevice& d : devices) extents += d.device->limits().size_bytes / options.extent_bytes;
-    first.pool.extents_max = static_cast<std::uint32_t>(
-        std::max<std::uint64_t>(meta::kExtentsDefault, std::bit_ceil(extents)));
+    if (extents > meta::kExtentsMax) {
+        co_return Failure(Errc::invalid_argument,
+                          fmt::format("with extents of {} these drives would have {} of them, at most {} are "
+                                      "possible: choose a larger --extent",
+                                      format_size(options.extent_bytes), extents, meta::kExtentsMax));
+    }
+    first.pool.extents_max = choose_extents_max(extents);
     const std::uint32_t extents_max = first.pool.extents_max;
 
     std::vector<meta::Record> records;
@@ -105,6 +123,13 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, Creat
                       make_member(devices[i], options.extent_bytes, extents_max, pool->rng_));
         members.push_back({record.member_index, devices[i].device.get()});
         records.push_back(std::move(record));
+    }
+    if (options.volume) {
+        std::vector<const meta::Member*> table;
+        for (const meta::Record& record : records) {
+            if (record.kind == meta::RecordKind::member_set) table.push_back(&record.member);
+        }
+        XSAN_CO_CHECK_VOID(check_first_volume(*options.volume, devices, table, options.extent_bytes));
     }
     meta::Record scheme;
     scheme.kind = meta::RecordKind::scheme_set;

@@ -91,6 +91,11 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
     record.member = *stored;
     record.member.state = new_state;
     record.member.counters = counters_of(member);
+    // Where it was last, for those who look for it.
+    if (const auto* device = members_.live(member); device != nullptr) {
+        const std::string& path = device->identity().path;
+        if (path.size() <= meta::kTextBytesMax) record.member.path = path;
+    }
     std::vector<meta::Record> records;
     records.push_back(std::move(record));
     const auto committed = co_await commit(std::move(records));

@@ -6,7 +6,8 @@
 // before destruction.
 //
 // Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters), capacity.cc,
-// faults.cc (losing members), rebuild.cc, resync.cc (dirty groups, resync, scrub), volumes.cc.
+// checks.cc (before anything is written), faults.cc (losing members), rebuild.cc, resync.cc (dirty
+// groups, resync, scrub), volumes.cc.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,8 @@ struct Environment {
     dev::BufferPool::Options buffers{};
     // raid::EngineOptions: up to which size whole stripes are logged with their payload.
     std::uint64_t log_payload_bytes_max = raid::EngineOptions{}.log_payload_bytes_max;
+    // Bytes a second that a rebuild may write where the pool itself says nothing; 0: no limit.
+    std::uint64_t rebuild_rate_max = 0;
 };
 
 struct NewDevice {
@@ -52,18 +55,20 @@ struct NewDevice {
     bool spare = false;
 };
 
-struct CreateOptions {
-    std::string name;
-    ec::Scheme scheme;
-    std::uint64_t extent_bytes = 0;  // 0: chosen from the sizes
-    meta::Consistency consistency = meta::Consistency::log;
-};
-
 struct VolumeOptions {
     std::string name;
     ec::Scheme scheme;
     std::uint64_t size_bytes = 0;  // 0: all that is left
     std::uint32_t block_bytes = 4096;
+};
+
+struct CreateOptions {
+    std::string name;
+    ec::Scheme scheme;
+    std::uint64_t extent_bytes = 0;  // 0: chosen from the sizes
+    meta::Consistency consistency = meta::Consistency::log;
+    // A volume that create_volume() makes next: what is wrong with it refuses the pool.
+    std::optional<VolumeOptions> volume{};
 };
 
 // For `show`: plain values.
@@ -138,20 +143,30 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     const StripeLog* stripe_log() const { return stripe_log_.get(); }  // nullptr: no log is kept
     Reactor& control() { return *environment_.reactors[0]; }
 
-    PoolHealth health() const;
+    PoolHealth health() const { return health_of(std::nullopt); }
+    // As far as a volume is concerned: of the groups of its scheme.
+    PoolHealth volume_health(const Volume& volume) const;
     std::vector<MemberStatus> member_status() const;
     std::vector<JobStatus> job_status() const;
     RebuildStatus rebuild_status() const;
     const ScrubStatus& scrub_status() const { return scrub_; }
     std::uint64_t data_bytes_total(const ec::Scheme& scheme) const;  // that volumes of the scheme may use
 
-    // A member by its index, UUID, or the path at which it was last seen.
+    // A member by its index, UUID, or path: where a live one is, else where one that is gone was.
     Outcome<MemberIndex> find_member(const std::string& text) const;
+    // By the drive that it is, whatever its name.
+    std::optional<MemberIndex> find_live_member(const std::string& unique_id) const;
 
     // Does a superblock name a member that is in the table now?
     bool is_known(const meta::Superblock& superblock) const;
+    // The largest logical block of the live members, bytes.
+    std::uint32_t member_block_bytes() const;
     // The smallest atomic write unit of the live members, bytes.
     std::uint32_t member_atomic_bytes() const;
+
+    // What add() and readmit() check, for callers that do several things.
+    Outcome<void> check_add(std::span<const NewDevice> devices) const;
+    Outcome<void> check_readmit(const Found& found, bool gives_up) const;
 
     // Administration.
     Task<Outcome<void>> add(std::vector<NewDevice>& devices);
@@ -289,13 +304,20 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> commit_move(const raid::Mover& mover);
     Task<void> throttle(std::uint64_t bytes);
     std::uint64_t lost_bytes() const;
+    RebuildStatus damage_of(std::optional<SchemeId> scheme) const;
+    std::optional<JobStatus> rebuild_job() const;
     bool is_target(MemberIndex member) const;
+
+    // checks.cc
+    Outcome<void> check_volume_blocks(std::uint32_t block_bytes) const;
+    Outcome<void> check_device_blocks(const dev::BlockDevice& device) const;
 
     // admin.cc
     Task<Outcome<void>> go_live(MemberIndex member);
     bool is_only_receiving(MemberIndex member) const;
     bool is_needed(MemberIndex member) const;
-    bool store_needs_members() const;
+    PoolHealth health_of(std::optional<SchemeId> scheme) const;
+    bool needs_members(std::optional<SchemeId> scheme) const;
 
     // resync.cc
     Task<void> clean_loop();
@@ -324,6 +346,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::uint64_t provisioned_extents() const;
     Outcome<void> check_volume_size(std::uint64_t size_bytes, std::uint32_t cluster_bytes,
                                     std::uint64_t clusters_now) const;
+    std::uint64_t room_for_volume(const ec::Scheme& scheme) const;
     Task<Outcome<void>> change_volume(const std::string& volume_name, meta::VolumeInfo info);
     Task<Result<void>> unmap_all(meta::VolumeId id);
     Task<void> free_volume(meta::VolumeId id);
@@ -379,6 +402,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::uint64_t rebuild_done_bytes_ = 0;
     std::uint64_t rebuild_total_bytes_ = 0;
     TimeNs rebuild_began_ = 0;
+    std::optional<JobStatus> rebuild_ended_;           // the last one, since the pool was started
     std::uint64_t unplaced_groups_ = 0;
     TimeNs throttle_until_ = 0;
 
@@ -394,5 +418,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
 // small.
 Outcome<meta::Member> make_member(const NewDevice& device, std::uint64_t extent_bytes,
                                   std::uint32_t extents_max, Rng& rng);
+// Between one cluster and as many as a map can have.
+Outcome<void> check_size_bounds(std::uint64_t size_bytes, std::uint32_t cluster_bytes);
+Outcome<void> check_first_volume(const VolumeOptions& volume, std::span<const NewDevice> devices,
+                                 std::span<const meta::Member* const> members, std::uint64_t extent_bytes);
 
 }  // namespace xsan::pool

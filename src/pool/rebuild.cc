@@ -42,11 +42,19 @@ std::vector<Pool::Damage> Pool::find_damage() {
 }
 
 RebuildStatus Pool::rebuild_status() const {
+    RebuildStatus status = damage_of(std::nullopt);
+    status.unplaced_groups = std::min<std::uint64_t>(unplaced_groups_, status.pending_groups);
+    status.pending_groups -= status.unplaced_groups;
+    return status;
+}
+
+// Groups that have lost strips, of one scheme or of all: those that can be rebuilt, and those that cannot.
+RebuildStatus Pool::damage_of(std::optional<SchemeId> scheme) const {
     RebuildStatus status;
     for (std::uint32_t g = 0; g < state().group_limit(); g++) {
         const GroupIndex group{g};
         const GroupRow* row = state().row(group);
-        if (row == nullptr) continue;
+        if (row == nullptr || (scheme && row->scheme() != *scheme)) continue;
         const ec::SlotMask lost = groups_->lost_slots(*row);
         if (lost == 0) continue;
         if (groups_->mapped_places(group) > 0 && !groups_->survives(*row, lost)) {
@@ -55,8 +63,6 @@ RebuildStatus Pool::rebuild_status() const {
             status.pending_groups++;
         }
     }
-    status.unplaced_groups = std::min<std::uint64_t>(unplaced_groups_, status.pending_groups);
-    status.pending_groups -= status.unplaced_groups;
     return status;
 }
 
@@ -76,6 +82,9 @@ Task<void> Pool::rebuild_loop() {
         const auto damage = find_damage();
         if (damage.empty() && movers_.empty() && rebuild_total_bytes_ > 0) {
             log(LogLevel::info, "pool {}: rebuild finished", name());
+            rebuild_ended_ = JobStatus{};
+            rebuild_ended_->bytes_done = rebuild_done_bytes_;
+            rebuild_ended_->bytes_total = rebuild_done_bytes_;
             rebuild_total_bytes_ = 0;
         }
         if (damage.empty() || state().pool().rebuild_paused) {
@@ -105,6 +114,12 @@ Task<void> Pool::rebuild_loop() {
         if (damage_version_ != version) continue;
         while (!movers_.empty()) co_await mover_done_.wait();
         if (!stopping_ && !state().pool().rebuild_paused) unplaced_groups_ = unplaced;
+        if (unplaced > 0) {
+            rebuild_ended_ = JobStatus{};
+            rebuild_ended_->state = JobState::failed;
+            rebuild_ended_->bytes_done = rebuild_done_bytes_;
+            rebuild_ended_->bytes_total = rebuild_done_bytes_ + lost_bytes();
+        }
         // Nothing could be placed: wait until something is added, resumed or freed.
         if (!placed_any && !stopping_) co_await rebuild_wake_.wait();
     }
@@ -309,7 +324,8 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
 
 // Keeps rebuild below its rate: sleeps until the bytes that were moved would have taken their time.
 Task<void> Pool::throttle(std::uint64_t bytes) {
-    const std::uint64_t rate = state().pool().rebuild_rate_max;
+    const std::uint64_t own = state().pool().rebuild_rate_max;
+    const std::uint64_t rate = own != 0 ? own : environment_.rebuild_rate_max;
     if (rate == 0) co_return;
     const TimeNs now = Reactor::current().now();
     throttle_until_ = std::max(throttle_until_, now) + bytes * kSecond / rate;

@@ -60,14 +60,24 @@ std::uint64_t Pool::provisioned_extents() const {
     return extents;
 }
 
-// Maps have limits of the format, however thin a volume is.
+// Within the scheme's bounds, and all maps together within the format's, however thin a volume is.
 Outcome<void> Pool::check_volume_size(std::uint64_t size_bytes, std::uint32_t cluster_bytes,
                                       std::uint64_t clusters_now) const {
+    XSAN_TRY_VOID(check_size_bounds(size_bytes, cluster_bytes));
     const std::uint64_t clusters = size_bytes / cluster_bytes + 1;
     const std::uint64_t others = state().cluster_total() - clusters_now;
-    if (clusters <= meta::kClustersMax && others + clusters <= meta::kClustersTotalMax) return {};
+    if (others + clusters <= meta::kClustersTotalMax) return {};
     return Failure(Errc::invalid_argument,
-                   fmt::format("a volume of {} is too large for pool '{}'", format_size(size_bytes), name()));
+                   fmt::format("size {} is too large for pool '{}' beside its other volumes",
+                               format_size(size_bytes), name()));
+}
+
+// What the pool holds beyond what its volumes may come to need.
+std::uint64_t Pool::room_for_volume(const ec::Scheme& scheme) const {
+    const std::uint64_t total = data_bytes_total(scheme);
+    const std::uint64_t group = raid::group_data_bytes(scheme, state().pool().extent_bytes);
+    const std::uint64_t taken = divide_up(provisioned_extents(), scheme.total_strips()) * group;
+    return total > taken ? total - taken : 0;
 }
 
 Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
@@ -91,13 +101,10 @@ Task<Outcome<Volume*>> Pool::create_volume(VolumeOptions options) {
     XSAN_CO_CHECK(const SchemeId scheme, scheme_slot(options.scheme, records));
     const std::uint64_t extent = state().pool().extent_bytes;
     const std::uint32_t cluster = cluster_bytes_of(options.scheme, extent);
-    if (options.size_bytes == 0) {
-        const std::uint64_t total = data_bytes_total(options.scheme);
-        const std::uint64_t group = raid::group_data_bytes(options.scheme, extent);
-        const std::uint64_t taken =
-            divide_up(provisioned_extents(), options.scheme.total_strips()) * group;
-        options.size_bytes = total > taken ? total - taken : 0;
-    }
+    XSAN_CO_CHECK_VOID(check_volume_blocks(options.block_bytes));
+    const bool was_given = options.size_bytes != 0;
+    if (!was_given) options.size_bytes = room_for_volume(options.scheme);
+    if (was_given) XSAN_CO_CHECK_VOID(check_volume_size(options.size_bytes, cluster, 0));
     options.size_bytes = round_down(options.size_bytes, options.block_bytes);
     if (options.size_bytes < cluster) {
         co_return Failure(Errc::no_space,

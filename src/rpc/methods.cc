@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/units.h"
+#include "ec/scheme.h"
 
 namespace xsan::rpc {
 namespace {
@@ -13,8 +14,8 @@ constexpr std::int64_t bytes(std::uint64_t value) { return static_cast<std::int6
 // 8 EiB less one: everything that fits int64. The pool says what it can really hold.
 constexpr std::int64_t kSizeMost = INT64_MAX;
 constexpr std::int64_t kDevicesMost = 1024;
-constexpr std::int64_t kStripLeast = 512;
-constexpr std::int64_t kStripMost = bytes(64 * kMiB);
+constexpr std::int64_t kStripLeast = bytes(ec::kStripBytesMin);
+constexpr std::int64_t kStripMost = bytes(ec::kStripBytesMax);
 constexpr std::int64_t kExtentMost = bytes(64 * kGiB);
 
 constexpr ParamSpec name(std::string_view param) { return {param, ParamType::name, true}; }

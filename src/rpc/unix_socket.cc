@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 namespace xsan::rpc {
 namespace {
@@ -40,15 +41,15 @@ const sockaddr* generic(const sockaddr_un& address) {
     return reinterpret_cast<const sockaddr*>(&address);
 }
 
-Outcome<Fd> take_lock(const std::string& socket_path) {
-    const std::string path = socket_path + ".lock";
+// `owned`: what the lock stands for, with the option that chooses another one.
+Outcome<Fd> take_lock(const std::string& path, const std::string& owned, const char* option) {
     Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock.is_open()) return os_failure(path, errno);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return os_failure(path, errno);
         return Failure(Errc::busy, fmt::format("another xsand runs on {}: stop it first, or give "
-                                               "this one another --socket",
-                                               socket_path));
+                                               "this one another {}",
+                                               owned, option));
     }
     return lock;
 }
@@ -90,11 +91,34 @@ void Fd::close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
+Outcome<void> make_run_folder(const std::string& folder, std::optional<gid_t> group) {
+    std::error_code error;
+    if (folder.empty() || std::filesystem::is_directory(folder, error)) return {};
+    const std::filesystem::path parent = std::filesystem::path(folder).parent_path();
+    std::filesystem::create_directories(parent, error);
+    if (error) return os_failure(parent.string(), error.value());
+    if (::mkdir(folder.c_str(), 0700) != 0) {
+        if (errno == EEXIST && std::filesystem::is_directory(folder, error)) return {};
+        return os_failure(folder, errno);
+    }
+    if (!group) return {};
+    if (::chown(folder.c_str(), static_cast<uid_t>(-1), *group) != 0 ||
+        ::chmod(folder.c_str(), 0750) != 0) {
+        return os_failure(folder, errno);
+    }
+    return {};
+}
+
+Outcome<Fd> lock_run_folder(const std::string& folder) {
+    return take_lock(folder + "/lock", "the state in " + folder, "--run-folder");
+}
+
 Outcome<ListenSocket> listen_unix(const std::string& path, std::optional<gid_t> group,
                                   int backlog) {
     XSAN_TRY(const auto address, make_address(path));
     ListenSocket result;
-    XSAN_TRY(result.lock, take_lock(path));
+    XSAN_TRY_VOID(make_run_folder(std::filesystem::path(path).parent_path().string(), group));
+    XSAN_TRY(result.lock, take_lock(path + ".lock", path, "--socket"));
     XSAN_TRY_VOID(remove_stale(path));
     result.socket = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!result.socket.is_open()) return os_failure("socket", errno);

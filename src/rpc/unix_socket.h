@@ -43,7 +43,15 @@ struct ListenSocket {
     Fd lock;
 };
 
-// Owner root:GROUP and mode 0660, or 0600 without a group, before the first client can connect.
+// Makes the folder with its parents where it is missing: mode 0750 with the group, else 0700. One that
+// is there stays as it is.
+Outcome<void> make_run_folder(const std::string& folder, std::optional<gid_t> group);
+
+// Takes FOLDER/lock, so that two daemons never keep their state in one folder. busy when another has it.
+Outcome<Fd> lock_run_folder(const std::string& folder);
+
+// Makes the folder of PATH as make_run_folder() does. Owner root:GROUP and mode 0660, or 0600
+// without a group, before the first client can connect.
 // Fails with busy when another daemon has the lock or answers, with exists when PATH is not a
 // socket, with permission or io_error otherwise. Sets the process's umask for an instant: call it
 // before threads start that make files.

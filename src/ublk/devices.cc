@@ -147,6 +147,23 @@ Outcome<std::vector<DeviceInfo>> list_devices() {
     return devices;
 }
 
+Claimants claimants(const std::vector<DeviceInfo>& devices, std::uint64_t volume_bits) {
+    Claimants found;
+    bool waits = false;
+    for (const DeviceInfo& info : devices) {
+        if (info.server_flags != volume_bits) continue;
+        if (info.state == DeviceState::dead) {
+            found.dead.push_back(info.number);
+            continue;
+        }
+        const bool is_left = info.state != DeviceState::live;
+        if (found.alive && (waits || !is_left)) continue;
+        found.alive = info.number;
+        waits = is_left;
+    }
+    return found;
+}
+
 bool is_alive(int pid) {
     return ::access(fmt::format("/proc/{}", pid).c_str(), F_OK) == 0;
 }

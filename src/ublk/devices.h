@@ -2,6 +2,8 @@
 // All functions block: call them through Offload.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,14 @@ Outcome<Control> open_control();
 
 // All devices of this machine, whoever serves them, by number. Empty where ublk is not loaded.
 Outcome<std::vector<DeviceInfo>> list_devices();
+
+// The devices that carry a volume's bits: one that can be taken over, before one that somebody serves, and
+// those that are dead. A pure function.
+struct Claimants {
+    std::optional<unsigned> alive;
+    std::vector<unsigned> dead;
+};
+Claimants claimants(const std::vector<DeviceInfo>& devices, std::uint64_t volume_bits);
 
 // Removes a device that nobody serves, such as one that matches no volume. Requests that wait in it
 // fail. not_found; busy while a process serves it.

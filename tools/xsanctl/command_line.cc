@@ -123,7 +123,7 @@ void CommandLine::add_jobs() {
                                          [this] { return rebuild(); });
     rebuild_command->add_option("ACTION", action_, "start, pause, resume, status or wait (start)")
         ->check(CLI::IsMember({"start", "pause", "resume", "status", "wait"}));
-    rebuild_command->add_option("--rate-max", rate_max_, "bytes a second at most; 0: no limit");
+    rebuild_command->add_option("--rate-max", rate_max_, "bytes a second at most; 0: as configured");
 
     auto* scrub_command = pool_command(app_, "scrub", "Check or repair the redundancy",
                                        [this] { return scrub(); });

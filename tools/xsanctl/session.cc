@@ -79,12 +79,22 @@ class Poller {
     bool has_answered_ = false;
 };
 
+// What `assemble` could not use is told beside its result, and is a failure when nothing was started.
+int report_refusals(const Invocation& invocation, const json& result) {
+    if (invocation.method != "assemble") return kExitDone;
+    const Leftovers left = leftovers_of(result);
+    if (!invocation.wants_json) {
+        for (const std::string& line : left.lines) print_error(false, "", line);
+    }
+    return left.is_failure ? kExitRefused : kExitDone;
+}
+
 int run_call(const Invocation& invocation) {
     Poller poller(invocation);
     auto result = poller.call();
     if (!result) return fail(invocation, result.error());
     print_result(invocation, *result);
-    return kExitDone;
+    return report_refusals(invocation, *result);
 }
 
 // Until interrupted, or until the output's reader is gone (SIGPIPE).
@@ -113,12 +123,14 @@ class ProgressLine {
     void update(const JobView& view) {
         if (silent_) return;
         const std::string details = view.details.empty() ? "" : "  " + view.details;
+        const std::string line = fmt::format("{} {} {:3.0f} %{}", title_,
+                                             progress_bar(view.percent, kBarWidth), view.percent,
+                                             details);
         if (redraws_) {
-            print(fmt::format("\r\x1b[K{} {} {:3.0f} %{}", title_,
-                              progress_bar(view.percent, kBarWidth), view.percent, details));
+            print("\r\x1b[K" + line);
             drawn_ = true;
         } else if (updates_++ % kPollsPerLine == 0) {
-            print(fmt::format("{} {:.0f} %{}\n", title_, view.percent, details));
+            print(line + "\n");
         }
     }
     void finish(const JobView& view) {

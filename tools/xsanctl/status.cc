@@ -57,6 +57,23 @@ Jobs sum_up(const json& status) {
 
 }  // namespace
 
+Leftovers leftovers_of(const json& result) {
+    Leftovers left;
+    for (const char* key : {"refused", "notes"}) {
+        const json* list = find(result, key);
+        if (list == nullptr || !list->is_array()) continue;
+        for (const auto& one : *list) {
+            const bool has_pool = find(one, "pool") != nullptr;
+            left.lines.push_back((has_pool ? "pool " + text_of(one, "pool") + ": " : std::string()) +
+                                 text_of(one, "message"));
+        }
+    }
+    const json* pools = find(result, "pools");
+    const bool none = pools == nullptr || !pools->is_array() || pools->empty();
+    left.is_failure = none && !left.lines.empty();
+    return left;
+}
+
 std::string text_of(const json& object, const char* key) {
     const json* value = find(object, key);
     if (value == nullptr) return "-";

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace xsan::ctl {
 
@@ -20,6 +21,14 @@ JobView view_rebuild(const nlohmann::json& status);
 
 // scrub.status. A scrub that has found mismatches is done, not failed.
 JobView view_scrub(const nlohmann::json& status);
+
+// What the result of `assemble` says beside the pools that were started: pools that were refused and
+// superblocks that cannot be used. A failure when nothing was started.
+struct Leftovers {
+    std::vector<std::string> lines;
+    bool is_failure = false;
+};
+Leftovers leftovers_of(const nlohmann::json& result);
 
 // Lenient access to a result, whose absent fields are shown as "-".
 std::string text_of(const nlohmann::json& object, const char* key);

@@ -26,6 +26,8 @@ namespace {
 using namespace xsan;
 
 constexpr unsigned kOffloadThreads = 8;
+// Each pool and each volume may take that long at the start, in microseconds (TimeoutStartSec of the unit).
+constexpr const char* kMoreTime = "EXTEND_TIMEOUT_USEC=120000000";
 
 int complain(const std::string& message, int status) {
     std::fprintf(stderr, "xsand: %s\n", message.c_str());
@@ -79,13 +81,15 @@ class Program {
         server_.start();
         sd_notify(0, "READY=1");
         log(LogLevel::info, "xsand {} is ready", XSAN_VERSION);
-        tasks_.spawn(feed_watchdog());
+        watchdog_.spawn(feed_watchdog());
         co_await stop_.wait();
-        stopping_ = true;
         sd_notify(0, "STOPPING=1");
         log(LogLevel::info, "xsand stops");
         co_await server_.stop();
         co_await service_.stop();
+        stopped_ = true;
+        // It sleeps: a reactor must not end with timers of its own.
+        co_await watchdog_.join();
         reactors_.stop();
     }
 
@@ -93,9 +97,14 @@ class Program {
     Task<void> feed_watchdog() {
         std::uint64_t interval_us = 0;
         if (sd_watchdog_enabled(0, &interval_us) <= 0) co_return;
-        while (!stopping_) {
+        const TimeNs interval = std::min<TimeNs>(interval_us * kMicrosecond / 3, kSecond);
+        // Stopping feeds it too: the last flush may take longer than the watchdog waits.
+        while (!stopped_) {
             sd_notify(0, "WATCHDOG=1");
-            co_await sleep_for(std::min<TimeNs>(interval_us * kMicrosecond / 3, kSecond));
+            const TimeNs end = Reactor::current().now() + interval;
+            while (!stopped_ && Reactor::current().now() < end) {
+                co_await sleep_for(std::min<TimeNs>(interval, 200 * kMillisecond));
+            }
         }
     }
 
@@ -108,9 +117,16 @@ class Program {
     Event stop_;
     Signal start_work_;
     Signal stop_work_;
-    bool stopping_ = false;
+    bool stopped_ = false;
     TaskGroup tasks_;
+    TaskGroup watchdog_;
 };
+
+// state.json and the links of live devices belong to one daemon.
+Outcome<rpc::Fd> claim_run_folder(const daemon::Config& config, const std::string& run_folder) {
+    XSAN_TRY_VOID(rpc::make_run_folder(run_folder, rpc::find_group(config.control.group)));
+    return rpc::lock_run_folder(run_folder);
+}
 
 int run_daemon(const daemon::Config& config, const std::string& run_folder) {
     // Blocked before the first thread exists, so that one thread alone gets them.
@@ -137,6 +153,7 @@ int run_daemon(const daemon::Config& config, const std::string& run_folder) {
     options.config = config;
     options.run_folder = run_folder;
     options.seed = entropy();
+    options.on_progress = [] { sd_notify(0, kMoreTime); };
     auto service = std::make_unique<daemon::Service>(**reactors, *offload, std::move(options));
     rpc::Dispatcher dispatcher;
     service->register_methods(dispatcher);
@@ -145,6 +162,8 @@ int run_daemon(const daemon::Config& config, const std::string& run_folder) {
     server_options.group = config.control.group;
     auto server = rpc::Server::open(server_options, dispatcher);
     if (!server) return complain(server.error().message, 1);
+    auto state_lock = claim_run_folder(config, run_folder);
+    if (!state_lock) return complain(state_lock.error().message, 1);
 
     Program program(**reactors, *service, **server);
     std::thread waiter([&] {

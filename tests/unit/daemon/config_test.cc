@@ -36,7 +36,7 @@ TEST_CASE("an empty file gives the defaults of the design", "[daemon][config]") 
     CHECK(config->control.group == "xsan");
     CHECK(config->ublk.queue_depth == 128);
     CHECK(config->ublk.request_bytes_max == kMiB);
-    CHECK(config->create.consistency == "resync");
+    CHECK(config->create.consistency == "log");
     CHECK(config->log.level == LogLevel::info);
 }
 

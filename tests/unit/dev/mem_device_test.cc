@@ -253,3 +253,10 @@ TEST_CASE("a cursor cuts a list of buffers within every limit and loses nothing"
         CHECK(seen == expected);
     }
 }
+
+TEST_CASE("memory that the system does not have is refused, not fatal", "[mem]") {
+    const auto device = MemDevice::create(200 * 1024 * kGiB);
+    REQUIRE(!device);
+    CHECK(device.error().code == Errc::no_space);
+    CHECK(device.error().message == "mem:200T: no memory");
+}

@@ -87,6 +87,7 @@ class Rig {
     std::map<unsigned, unsigned> open_plugs;  // by drive
     std::unique_ptr<pool::Pool> pool;
     RigOptions options;
+    std::uint64_t rebuild_rate_max = 0;
     LastLines log;
 
     explicit Rig(const RigOptions& o = {}) : world(o.seed, world_options(o)), options(o) {
@@ -117,6 +118,7 @@ class Rig {
         for (unsigned i = 0; i < world.reactor_count(); i++) e.reactors.push_back(&world.reactor(i));
         e.seed = options.seed * 977 + world.now();
         e.log_payload_bytes_max = options.log_payload_bytes_max;
+        e.rebuild_rate_max = rebuild_rate_max;
         return e;
     }
     pool::NewDevice plug(unsigned drive, bool spare = false) {

@@ -152,4 +152,44 @@ TEST_CASE("a write that is under way as its volume is deleted leaves nothing map
     }
 }
 
+TEST_CASE("sizes that no volume can have are refused, before a pool is made too") {
+    Rig rig;
+    for (const std::uint64_t bytes : {std::uint64_t{4096}, std::uint64_t{INT64_MAX} / 4096 * 4096}) {
+        std::vector<pool::NewDevice> devices;
+        for (unsigned i = 0; i < rig.drive_count(); i++) devices.push_back(rig.plug(i));
+        pool::CreateOptions o;
+        o.name = "tank";
+        o.scheme = rig.scheme();
+        o.volume = pool::VolumeOptions{"data", rig.scheme(), bytes, 4096};
+        const auto made = rig.world.run(pool::Pool::create(rig.environment(), std::move(o), devices));
+        REQUIRE_FALSE(made.has_value());
+        CHECK(made.error().code == Errc::invalid_argument);
+        CHECK(made.error().message.find(bytes == 4096 ? "too small" : "too large") != std::string::npos);
+        for (const auto& device : devices) {
+            REQUIRE(device.device != nullptr);
+            CHECK(rig.world.run(meta::examine(*device.device)).error().code == Errc::not_found);
+        }
+    }
+    rig.create();
+    rig.create_volume("data", 4 * kMiB);
+    const auto large = rig.world.run(rig.pool->resize_volume("data", std::uint64_t{INT64_MAX}));
+    REQUIRE_FALSE(large.has_value());
+    CHECK(large.error().code == Errc::invalid_argument);
+    CHECK(large.error().message.find("too large") != std::string::npos);
+    rig.stop();
+}
+
+TEST_CASE("volumes of schemes that lost nothing are not degraded") {
+    Rig rig;
+    rig.create();
+    pool::Volume& wide = rig.create_volume("wide", 4 * kMiB);
+    pool::Volume& narrow = rig.create_volume("narrow", 4 * kMiB, scheme_of("raid1", 2, 16 * 1024));
+    REQUIRE(rig.fill(wide, 0, kMiB) == Errc::ok);
+    rig.require(rig.fail_drive(0));
+    CHECK(rig.pool->health() == pool::PoolHealth::degraded);
+    CHECK(rig.pool->volume_health(wide) == pool::PoolHealth::degraded);
+    CHECK(rig.pool->volume_health(narrow) == pool::PoolHealth::online);
+    rig.stop();
+}
+
 }  // namespace xsan::test

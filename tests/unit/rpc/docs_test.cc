@@ -114,7 +114,7 @@ TEST_CASE("the manual page of xsanctl has every command and option", "[rpc][docs
 
 TEST_CASE("the manual page of xsand has its options", "[rpc][docs]") {
     const std::string page = without_escapes(read_document("man/xsand.8"));
-    for (const char* option : {"--config", "--socket", "--help", "--version"}) {
+    for (const char* option : {"--config", "--socket", "--run-folder", "--help", "--version"}) {
         CHECK(page.find(option) != std::string::npos);
     }
 }

@@ -108,3 +108,16 @@ TEST_CASE("a wait for a scrub ends when it no longer runs", "[rpc][xsanctl]") {
     CHECK(end_of(R"({"state":"idle"})") == End::done);
     CHECK(end_of(R"({"state":"failed"})") == End::failed);
 }
+
+TEST_CASE("what assembly could not use is told, and fails it when nothing was started",
+          "[rpc][xsanctl]") {
+    const auto of = [](const char* text) { return leftovers_of(json::parse(text)); };
+    CHECK_FALSE(of(R"({"pools":[]})").is_failure);
+    CHECK_FALSE(of(R"({"pools":["tank"],"refused":[],"notes":[]})").is_failure);
+    const auto some = of(R"({"pools":["tank"],"refused":[{"pool":"b","code":"exists","message":"no"}],
+                            "notes":[{"code":"version_mismatch","message":"newer"}]})");
+    CHECK_FALSE(some.is_failure);
+    CHECK(some.lines == std::vector<std::string>{"pool b: no", "newer"});
+    CHECK(of(R"({"pools":[],"notes":[{"message":"newer"}]})").is_failure);
+    CHECK(of(R"({"pools":[],"notes":7,"refused":[null]})").is_failure);
+}

@@ -132,7 +132,8 @@ TEST_CASE("a wait polls until the end and says how it ended", "[rpc][xsanctl]") 
     const Ran waited = run_words(running.path(), {"rebuild", "tank", "wait"});
     CHECK(waited.code == 0);
     CHECK(polls == 3);
-    CHECK(waited.out == "rebuild 40 %\nrebuild 100 %\n");
+    CHECK(waited.out == "rebuild [############--------------------]  40 %\n"
+                        "rebuild [################################] 100 %\n");
     const Ran failed = run_words(running.path(), {"scrub", "tank", "wait"});
     CHECK(failed.code == 1);
     CHECK(failed.err.find("xsanctl: the scrub failed") == 0);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -117,4 +118,37 @@ TEST_CASE("paths that cannot be sockets are refused", "[rpc][socket]") {
     CHECK(listen_unix(std::string("\0abstract", 9), std::nullopt, 4).error().code ==
           Errc::invalid_argument);
     CHECK(connect_unix("/nonexistent/s").error().code == Errc::not_found);
+}
+
+TEST_CASE("a missing folder of the socket is made, for the group alone", "[rpc][socket]") {
+    const Directory directory;
+    const std::string folder = directory.file("run");
+    const std::string path = folder + "/deeper/s";
+    {
+        const auto socket = listen_unix(path, ::getegid(), 4);
+        REQUIRE(socket);
+        CHECK(mode_of(folder + "/deeper") == 0750);
+    }
+    std::filesystem::remove_all(folder);
+    REQUIRE(make_run_folder(folder, std::nullopt));
+    CHECK(mode_of(folder) == 0700);
+    REQUIRE(make_run_folder(folder, ::getegid()));
+    CHECK(mode_of(folder) == 0700);  // what is there stays as it is
+    std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("two daemons do not share a run folder", "[rpc][socket]") {
+    const Directory directory;
+    const std::string folder = directory.file("run");
+    REQUIRE(make_run_folder(folder, std::nullopt));
+    {
+        const auto first = lock_run_folder(folder);
+        REQUIRE(first);
+        const auto second = lock_run_folder(folder);
+        REQUIRE(!second);
+        CHECK(second.error().code == Errc::busy);
+        CHECK(second.error().message.find("--run-folder") != std::string::npos);
+    }
+    CHECK(lock_run_folder(folder));
+    std::filesystem::remove_all(folder);
 }

@@ -54,6 +54,8 @@ refused '3' create --scheme raid5 "${drives[@]:0:2}"
 for scheme in 0+2 33+1 4+9 raid7 4-2 +2 4+ raid; do refused "scheme|strip|K|P" create --scheme "$scheme" "${drives[@]}"; done
 for strip in 3K 0 1T 64X -4K; do refused "strip|size|$strip" create --scheme 4+2 --strip=$strip "${drives[@]}"; done
 for size in 0 12Q x -1; do refused "size|$size" create --scheme 4+2 --size=$size "${drives[@]}"; done
+refused 'size 512K is too small' create --scheme 4+2 --size 512K "${drives[@]}"
+refused 'too large' create --scheme 4+2 --size 8000000T "${drives[@]}"
 refused 'extent|power of two' create --scheme 4+2 --extent 3M "${drives[@]}"
 refused 'block' create --scheme 4+2 --block 1024 "${drives[@]}"
 refused 'log' create --scheme 4+2 --consistency log "${drives[@]}"

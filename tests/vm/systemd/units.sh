@@ -42,6 +42,19 @@ systemctl restart xsand.service
 echo 3 >/proc/sys/vm/drop_caches
 [ "$(timeout 60 sha256sum </mnt/tank/file)" = "$sum" ] || fail "the file differs after the planned restart"
 
+say "open without a mount: nothing takes the device away"
+umount /mnt/tank
+exec 5</dev/ublkb0
+if line=$(xsanctl stop tank 2>&1); then fail "a pool was stopped under a reader"; fi
+echo "$line"
+grep -q 'use\|open' <<<"$line" || fail "the refusal does not say that the device is in use"
+[ -e /dev/ublkb0 ] || fail "the device is gone"
+systemctl restart xsand.service
+dd if=/dev/fd/5 bs=1M count=4 status=none | cmp - <(dd if=/dev/ublkb0 bs=1M count=4 status=none) ||
+    fail "the reader did not survive the restart"
+exec 5<&-
+mount /dev/xsan/tank/data /mnt/tank
+
 say "boot order: assembly at boot finds the pool"
 umount /mnt/tank
 xsanctl stop tank
