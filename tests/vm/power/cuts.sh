@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# cuts.sh [OPTIONS] CUTS SEEDS: on the host: cuts the power of a guest that writes to a pool, CUTS times, and checks for each
+# cut SEEDS states that the drives may be in afterwards, from what they were asked to write (../replay_log.py).
+#   --consistency log|resync|none   the pool's policy (log)
+#   --expect-failure                succeeds when a state is found wrong, and stops there: can the checker fail?
+#   --first N                       the number of the first cut, which decides everything about it (1)
+#   --keep DIR                      keep the images and logs of the last cut, or of the one that failed
+# A failure prints the command that repeats the cut; what is written then is the same, the moment of the cut is not.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+
+policy=log expect_failure= first=1 keep=
+misuse() { echo "cuts.sh: $*" >&2; exit 2; }
+while [ $# -gt 0 ]; do
+    case $1 in
+        --consistency) policy=${2-} && shift 2 ;;
+        --expect-failure) expect_failure=yes && shift ;;
+        --first) first=${2-} && shift 2 ;;
+        --keep) keep=${2-} && shift 2 ;;
+        -*) misuse "unknown option $1" ;;
+        *) break ;;
+    esac
+done
+[ $# = 2 ] && [ "$1" -ge 1 ] && [ "$2" -ge 1 ] && [ "$2" -le 4 ] || misuse "how many cuts, and how many states (1 to 4) of each?"
+cuts=$1 seeds=$2
+
+# case, members: one for each cut, in turn. Seven and three have no common divisor.
+cases=(healthy one-pulled returned raid5 two-out elsewhere raid10 raid5-out)
+kinds=(mixed block passthrough)
+
+parent=/dev/shm
+[ "$(df -m --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 4000 ] || parent=${TMPDIR:-/var/tmp}
+work=$(mktemp -d "$parent/xsan-cuts.XXXXXX")
+trap 'leave $?' EXIT
+leave() {
+    trap - EXIT
+    [ -z "$guest" ] || { kill "$guest" 2>/dev/null && wait "$guest"; } || true
+    if [ -n "$keep" ]; then mkdir -p "$keep" && cp -a --sparse=always "$work/." "$keep/"; fi
+    rm -rf "$work"
+    exit "$1"
+}
+guest=
+
+# cut_power NUMBER: one boot that ends by a cut
+cut_power() {
+    local status=0 number=$1
+    rm -rf "${work:?}"/*
+    mkdir "$work/images"
+    "$here/../run.sh" --drives 6 --size 128M --lba "$lba" --keep "$work/images" --write-log "$work/logs" \
+        --cut "$work/cut" --timeout 300 "$here/load.sh" "$case_name" "$kind" "$number" "$policy" >"$work/load.log" 2>&1 &
+    guest=$!
+    until [ -s "$work/images/report" ] || ! kill -0 $guest 2>/dev/null; do sleep 0.1; done
+    # From a moment to some seconds: early ones find what is first written, later ones what is overwritten.
+    sleep "$((RANDOM % 4)).$((RANDOM % 10))"
+    touch "$work/cut"
+    wait $guest || status=$?
+    guest=
+    [ $status = 137 ] || { cat "$work/load.log"; echo "FAILED: the guest ended with $status, before the cut"; return 1; }
+}
+
+# replay NUMBER: the drives of all states, and what was dropped
+replay() {
+    local seed drive
+    mkdir "$work/states"
+    cp "$work/images/"{facts,report} "$work/states/"
+    for ((seed = 0; seed < seeds; seed++)); do
+        for ((drive = 0; drive < 6; drive++)); do
+            # What was in a state at boot is nothing.
+            "$here/../replay_log.py" --size 134217728 --unit "$lba" "$work/logs/xsan$drive.log" - \
+                "$work/states/xsan$((seed * 6 + drive)).img" "$1.$seed.$drive" || return 1
+        done
+    done >"$work/replayed"
+    rm -rf "$work/images"
+}
+sum() { # NAME: of the replays
+    grep -o "\"$1\": [0-9]*" "$work/replayed" | awk '{n += $2} END {print n + 0}'
+}
+
+check() { # NUMBER
+    "$here/../run.sh" --drives $((seeds * 6)) --lba "$lba" --keep "$work/states" --timeout 600 "$here/check.sh" "$seeds" "$1" \
+        >"$work/check.log" 2>&1
+}
+
+states=0 dropped=0 torn=0 blocks=0 failed=0
+for ((number = first; number < first + cuts; number++)); do
+    began=$SECONDS
+    RANDOM=$number
+    case_name=${cases[$((number % ${#cases[@]}))]} kind=${kinds[$((number % ${#kinds[@]}))]}
+    lba=512
+    [ $((number / 2 % 2)) = 0 ] || lba=4096
+    cut_power "$number"
+    replay "$number"
+    dropped=$((dropped + $(sum dropped))) torn=$((torn + $(sum torn)))
+    if check "$number"; then
+        states=$((states + $(grep -c '^checked' "$work/check.log")))
+        blocks=$((blocks + $(sed -n 's/^checked.*: \([0-9]*\) blocks.*/\1/p' "$work/check.log" | awk '{n += $1} END {print n + 0}')))
+        echo "cut $number: $case_name, $kind, lba $lba: well ($(sum dropped) writes dropped, $(sum torn) torn, $((SECONDS - began)) s)"
+        continue
+    fi
+    failed=$((failed + 1))
+    cat "$work/check.log"
+    echo "cut $number: $case_name, $kind, lba $lba: WRONG; again: $0 --consistency $policy --first $number 1 $seeds"
+    break
+done
+echo "$cuts cuts asked, $states states checked, $dropped writes dropped, $torn torn, $blocks blocks verified, $failed wrong"
+[ -z "$expect_failure" ] || { [ $failed -gt 0 ] && exit 0; exit 1; }
+[ $failed = 0 ] && [ "$states" = $((cuts * seeds)) ] && [ "$dropped" -gt 0 ]
