@@ -16,7 +16,8 @@ The format is that of Linux's dm-log-writes, as QEMU 7.2's blklogwrites writes i
   completion only after entry and data are in the log. So a request that completed before another was submitted stands
   before it, and an unfinished one may be a hole, or missing, with finished ones behind it: holes are passed over, to the
   next sector that can be an entry.
-- A write with FUA is logged as a write and a flush of everything: the emulator does it so.
+- FUA is not in the log: QEMU 7.2's NVMe controller takes no notice of it. Tests use drives that turn it into a flush
+  (power/honest.sh).
 """
 
 import argparse

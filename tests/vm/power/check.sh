@@ -12,16 +12,22 @@ beside=/run/xsan-vm/images
 parity='' out='' unit='' members='' kind=''
 source $beside/facts
 
-# path STATE N: of member N in that state
-path() {
-    local number=$(($1 * 6 + $2))
-    case $kind in
-        block) dev $number ;;
-        passthrough) ng $number ;;
-        mixed) if [ $(($2 % 2)) = 0 ]; then dev $number; else ng $number; fi ;;
-    esac
+# Device names by drive, found once: a process costs much here.
+names=()
+for path in /sys/block/nvme*; do
+    read -r serial <"$path/device/serial"
+    names[${serial#xsan}]=${path##*/}
+done
+# paths STATE N...: of members in that state, one a line
+paths() {
+    local state=$1 number name
+    shift
+    for number in "$@"; do
+        name=${names[$((state * 6 + number))]}
+        if [ $kind = passthrough ] || [ $kind$((number % 2)) = mixed1 ]; then name=ng${name#nvme}; fi
+        echo "/dev/$name"
+    done
 }
-paths() { local state=$1 number; shift; for number in "$@"; do path "$state" "$number"; done; }
 
 # verified WHEN: reads all, twice; the blocks hold what they may, and the same as before
 verified() {
@@ -68,9 +74,11 @@ for ((state = 0; state < states; state++)); do
     if [ $state = 0 ] || [ ${#lost[@]} = 0 ]; then
         xsanctl assemble $(paths $state $members) >/dev/null
         xsanctl rebuild tank pause >/dev/null 2>&1 || true
+        [ $state != 0 ] || echo "members: $(shown tank '[.members[].path] | join(" ")')"
         verified "whole"
         no_mismatches
-        for number in "${lost[@]}"; do xsanctl fail tank "$(path $state $number)" >/dev/null; done
+        # Members were made in the order of their drives.
+        for number in "${lost[@]}"; do xsanctl fail tank "$number" >/dev/null; done
         xsanctl rebuild tank pause >/dev/null 2>&1 || true
         [ ${#lost[@]} = 0 ] || verified "with members ${lost[*]} failed"
     else

@@ -5,11 +5,12 @@
 #   --expect-failure                succeeds when a state is found wrong, and stops there: can the checker fail?
 #   --first N                       the number of the first cut, which decides everything about it (1)
 #   --keep DIR                      keep the images and logs of the last cut, or of the one that failed
+#   --verbose                       show what the guests say, and when
 # A failure prints the command that repeats the cut; what is written then is the same, the moment of the cut is not.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
-policy=log expect_failure= first=1 keep=
+policy=log expect_failure='' first=1 keep='' verbose=
 misuse() { echo "cuts.sh: $*" >&2; exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
@@ -17,6 +18,7 @@ while [ $# -gt 0 ]; do
         --expect-failure) expect_failure=yes && shift ;;
         --first) first=${2-} && shift 2 ;;
         --keep) keep=${2-} && shift 2 ;;
+        --verbose) verbose=yes && shift ;;
         -*) misuse "unknown option $1" ;;
         *) break ;;
     esac
@@ -47,9 +49,10 @@ cut_power() {
     rm -rf "${work:?}"/*
     mkdir "$work/images"
     "$here/../run.sh" --drives 6 --size 128M --lba "$lba" --keep "$work/images" --write-log "$work/logs" \
-        --cut "$work/cut" --timeout 300 "$here/load.sh" "$case_name" "$kind" "$number" "$policy" >"$work/load.log" 2>&1 &
+        --cut "$work/cut" --timeout 300 "$here/load.sh" "$case_name" "$kind" "$number" "$policy" "$lba" >"$work/load.log" 2>&1 &
     guest=$!
     until [ -s "$work/images/report" ] || ! kill -0 $guest 2>/dev/null; do sleep 0.1; done
+    echo "  ready to be cut after $((SECONDS - began)) s" >"$work/times"
     # From a moment to some seconds: early ones find what is first written, later ones what is overwritten.
     sleep "$((RANDOM % 4)).$((RANDOM % 10))"
     touch "$work/cut"
@@ -90,10 +93,12 @@ for ((number = first; number < first + cuts; number++)); do
     [ $((number / 2 % 2)) = 0 ] || lba=4096
     cut_power "$number"
     replay "$number"
+    echo "  replayed after $((SECONDS - began)) s" >>"$work/times"
     dropped=$((dropped + $(sum dropped))) torn=$((torn + $(sum torn)))
     if check "$number"; then
         states=$((states + $(grep -c '^checked' "$work/check.log")))
         blocks=$((blocks + $(sed -n 's/^checked.*: \([0-9]*\) blocks.*/\1/p' "$work/check.log" | awk '{n += $1} END {print n + 0}')))
+        [ -z "$verbose" ] || { cat "$work/times"; sed 's/^/  /' "$work/check.log"; }
         echo "cut $number: $case_name, $kind, lba $lba: well ($(sum dropped) writes dropped, $(sum torn) torn, $((SECONDS - began)) s)"
         continue
     fi

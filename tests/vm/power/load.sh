@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC1091,SC2046,SC2086
-# load.sh CASE MEMBERS SEED POLICY: makes a pool, brings it into the state of the case and writes to it until the power
+# load.sh CASE MEMBERS SEED POLICY LBA: makes a pool, brings it into the state of the case and writes to it until the power
 # goes. What the checker needs is left beside the images: `facts` and `report`. Drives: 6 of 128M.
 set -euo pipefail
 source "$XSAN_REPO/tests/vm/pool/lib.sh"
-case_name=$1 kind=$2 seed=$3 policy=$4
+source "$XSAN_REPO/tests/vm/power/honest.sh"
+case_name=$1 kind=$2 seed=$3 policy=$4 lba=$5
 beside=/run/xsan-vm/images
-size=24M
+size=12M
 # How fast a rebuild may be, so that the cut comes while it runs.
 rate=1M
 
@@ -36,6 +37,7 @@ rebuild_runs() { [ "$(shown tank '[.jobs[] | select(.kind == "rebuild" and .stat
 
 first=$((seed % 4)) second=$((seed % 4 + 1))
 parity=2 out=
+honest_drives 6 "$lba"
 start_xsand
 case $case_name in
     healthy) create 4+2 0 1 2 3 4 5 ;;
@@ -59,7 +61,7 @@ case $case_name in
     raid10) create raid10 0 1 2 3 && parity=1 ;;
     returned) # a member that was away, and is being brought up to date
         create 4+2 0 1 2 3 4 5
-        dd if=/dev/zero of="$device" bs=1M count=24 oflag=direct status=none
+        dd if=/dev/zero of="$device" bs=1M count=12 oflag=direct status=none
         lose_by_pull $first
         insert $first
         xsanctl rebuild tank start --rate-max $rate >/dev/null
@@ -69,7 +71,7 @@ case $case_name in
         ;;
     elsewhere) # a member is lost, and its data is rebuilt on the others
         create 4+1 0 1 2 3 4 5 && parity=1
-        dd if=/dev/zero of="$device" bs=1M count=24 oflag=direct status=none
+        dd if=/dev/zero of="$device" bs=1M count=12 oflag=direct status=none
         xsanctl rebuild tank start --rate-max $rate >/dev/null
         xsanctl fail tank "$(paths $first)" >/dev/null
         wait_until 30 rebuild_runs
@@ -80,7 +82,7 @@ esac
 [ "$(shown tank .consistency)" = "$policy" ] || fail "the policy is $(shown tank .consistency)"
 {
     printf 'kind=%s\nparity=%s\nout="%s"\nunit=%s\n' "$kind" $parity "$out" "$(shown tank .atomic_bytes)"
-    printf 'members="%s"\n' "$(shown tank '[.members[].serial | select(. != null) | ltrimstr("xsan")] | join(" ")')"
+    printf 'members="%s"\n' "$(shown tank '[.members[].serial | select(. != null) | ltrimstr("honest")] | join(" ")')"
 } >$beside/facts
 "$XSAN_REPO/tests/vm/power/versions.py" write "$device" "$seed" $beside/report
 fail "the writer ended: the power should have gone"
