@@ -54,10 +54,10 @@ no_mismatches() {
 choose_lost() {
     local sync=() number n=$((parity - $(wc -w <<<"$out"))) i
     for number in $members; do
-        case " $out " in *" $number "*) ;; *) sync+=($number) ;; esac
+        case " $out " in *" $number "*) ;; *) sync+=("$number") ;; esac
     done
     lost=()
-    for ((i = 0; i < n; i++)); do lost+=(${sync[$(((seed + state * 7 + i * (1 + seed % 3)) % ${#sync[@]}))]}); done
+    for ((i = 0; i < n; i++)); do lost+=("${sync[$(((seed + state * 7 + i * (1 + seed % 3)) % ${#sync[@]}))]}"); done
 }
 others() { # of the members, those that are not lost
     local number
