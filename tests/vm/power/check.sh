@@ -29,17 +29,23 @@ paths() {
     done
 }
 
-# verified WHEN: reads all, twice; the blocks hold what they may, and the same as before
+# verified WHEN: reads all, twice; the blocks hold what they may
 verified() {
     local result
     device=$(shown tank '.volumes[0].device')
     result=$("$XSAN_REPO/tests/vm/power/versions.py" check "$device" "$seed" $beside/report $unit 2>/run/wrong) ||
         fail "state $state, $1: $result $(cat /run/wrong)"
-    blocks=$((blocks + 2 * $(jq .blocks <<<"$result")))
-    [ -z "$digest" ] || [ "$(jq -r .digest <<<"$result")" = "$digest" ] ||
-        fail "state $state, $1: other data is read than before"
-    digest=$(jq -r .digest <<<"$result")
-    newer=$(jq .newer <<<"$result")
+    read -r digest newer each < <(jq -r '"\(.digest) \(.newer) \(.blocks)"' <<<"$result")
+    blocks=$((blocks + 2 * each))
+}
+# same WHEN: reads all, twice; it is what was verified
+same() {
+    local try
+    device=$(shown tank '.volumes[0].device')
+    for try in 1 2; do
+        [ "$(digest "$device")" = "$digest" ] || fail "state $state, $1: read $try gives other data than before"
+        blocks=$((blocks + each))
+    done
 }
 no_mismatches() {
     local status
@@ -68,7 +74,7 @@ others() { # of the members, those that are not lost
 
 start_xsand
 for ((state = 0; state < states; state++)); do
-    began=$SECONDS digest='' blocks=0 newer=0 stripes=0
+    began=$SECONDS digest='' each=0 blocks=0 newer=0 stripes=0
     choose_lost
     how=whole
     if [ $state = 0 ] || [ ${#lost[@]} = 0 ]; then
@@ -80,7 +86,7 @@ for ((state = 0; state < states; state++)); do
         # Members were made in the order of their drives.
         for number in "${lost[@]}"; do xsanctl fail tank "$number" >/dev/null; done
         xsanctl rebuild tank pause >/dev/null 2>&1 || true
-        [ ${#lost[@]} = 0 ] || verified "with members ${lost[*]} failed"
+        [ ${#lost[@]} = 0 ] || same "with members ${lost[*]} failed"
     else
         how="without ${lost[*]}"
         xsanctl assemble $(paths $state $(others)) >/dev/null
@@ -89,7 +95,7 @@ for ((state = 0; state < states; state++)); do
         no_mismatches
         xsanctl stop tank >/dev/null
         xsanctl assemble $(paths $state $members) >/dev/null
-        verified "assembled again, with ${lost[*]} back"
+        same "assembled again, with ${lost[*]} back"
     fi
     xsanctl stop tank >/dev/null
     echo "checked state $state $how: $blocks blocks, $newer newer than flushed, $stripes stripes ($((SECONDS - began)) s)"

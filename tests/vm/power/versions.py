@@ -19,6 +19,7 @@ no more, each UNIT bytes of it on its own.
 """
 
 import fcntl
+import hashlib
 import json
 import mmap
 import os
@@ -204,14 +205,14 @@ class Checker:
         buffer = memoryview(mmap.mmap(-1, at_once * BLOCK))
         digests = []
         for is_first in (True, False):
-            digest = 0
+            digest = hashlib.md5()
             for block in range(0, self.device.blocks, at_once):
                 count = min(at_once, self.device.blocks - block)
                 self.device.read(buffer[: count * BLOCK], block)
-                digest = zlib.crc32(buffer[: count * BLOCK], digest)
+                digest.update(buffer[: count * BLOCK])
                 for i in range(count) if is_first else ():
                     self.check(block + i, bytes(buffer[i * BLOCK : (i + 1) * BLOCK]))
-            digests.append(f"{digest:08x}")
+            digests.append(digest.hexdigest())
         if digests[0] != digests[1]:
             self.wrong.append("the second read gave other data than the first")
         return {"blocks": self.device.blocks, "newer": self.newer, "wrong": len(self.wrong), "digest": digests[0],
