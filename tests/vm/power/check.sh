@@ -80,7 +80,7 @@ for ((state = 0; state < states; state++)); do
     if [ $state = 0 ] || [ ${#lost[@]} = 0 ]; then
         xsanctl assemble $(paths $state $members) >/dev/null
         xsanctl rebuild tank pause >/dev/null 2>&1 || true
-        [ $state != 0 ] || echo "members: $(shown tank '[.members[].path] | join(" ")')"
+        [ $state != 0 ] || shown tank '"members: " + ([.members[] | "\(.path) \(.state)"] | join(", "))'
         verified "whole"
         no_mismatches
         # Members were made in the order of their drives.
