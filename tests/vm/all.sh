@@ -17,6 +17,7 @@ kill9           | --drives 6 --size 256M --timeout 1200      | pool/kill9.sh
 demo            | --drives 8 --size 512M --timeout 900       | ../../scripts/demo_story.sh
 lost_third      | --drives 6 --size 256M --timeout 900       | pool/lost_third.sh
 declustered     | --drives 10 --size 256M --timeout 900      | pool/declustered.sh
+power-cuts      | host                                       | power/cuts.sh 2 3
 stale           | --drives 6 --size 256M --timeout 900       | pool/stale.sh
 healed          | --drives 8 --size 256M --timeout 900      | pool/healed.sh
 refusals        | --drives 6 --size 256M --timeout 900      | pool/refusals.sh

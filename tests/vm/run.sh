@@ -6,7 +6,8 @@
 # options mean is in usage() below; what the script finds in the guest is in README.md.
 #
 # Invariants: stdout and stderr carry only what the script prints, unless the guest itself fails. The exit status is
-# the script's; 2 is bad usage, 124 a guest killed at its time limit, 125 a guest that never ran the script to its end.
+# the script's; 2 is bad usage, 124 a guest killed at its time limit, 125 a guest that never ran the script to its end,
+# 137 one that ended by --cut.
 # The script is started at most once: only a boot that had not reached it is tried again. The emulator does not
 # outlive this program, and nothing of two runs is shared but the read-only kernel.
 set -euo pipefail
@@ -19,6 +20,8 @@ Runs SCRIPT as root in a test guest with NVMe drives (serials xsan0, xsan1, ...)
   --size SIZE        size of a drive, with K, M, G or T (default 1G; images are sparse)
   --lba 512|4096     logical block size of the drives (default 512)
   --keep DIR         keep the images in DIR (xsan0.img, ...) and use those already there
+  --write-log DIR    log what each drive is asked to write and flush, to DIR/xsan0.log, ... for replay_log.py
+  --cut FILE         cut the power, by SIGKILL to the emulator, when FILE appears; exit 137
   --init systemd     boot systemd and udev of the host's files, run SCRIPT as a service
   --mem MiB          the guest's memory (default 3072)
   --smp N            the guest's CPUs, at least 2 (default 2)
@@ -28,7 +31,7 @@ Runs SCRIPT as root in a test guest with NVMe drives (serials xsan0, xsan1, ...)
 Environment: XSAN_BUILD is the directory of the built programs (default build/release/tools, build/dev/tools, ... of
 this repository); XSAN_VM_KERNEL another kernel package; XSAN_VM_ACCEL tcg or kvm instead of finding out;
 XSAN_VM_BOOT_LIMIT the seconds of a boot on an idle machine (90). All XSAN_* variables are in SCRIPT's environment, too.
-Exit status: SCRIPT's; 2 bad usage, 124 killed at --timeout, 125 the guest failed.
+Exit status: SCRIPT's; 2 bad usage, 124 killed at --timeout, 125 the guest failed, 137 the power was cut by --cut.
 END
 }
 
@@ -47,7 +50,7 @@ is_hidden() { [[ $1/ =~ ^/(dev|proc|sys|run)/ ]]; }
 # In QEMU's options a comma in a value is written twice.
 quoted() { echo "${1//,/,,}"; }
 
-drives=6 size='' lba=512 keep='' init='' mem=3072 smp=2 limit=600 append='' log=''
+drives=6 size='' lba=512 keep='' init='' mem=3072 smp=2 limit=600 append='' log='' write_log='' cut=''
 parse_options() {
     local option value
     while [ $# -gt 0 ]; do
@@ -68,6 +71,10 @@ parse_options() {
                    lba=$value ;;
             --keep) [ -n "$value" ] || misuse "--keep needs a directory"
                     keep=$value ;;
+            --write-log) [ -n "$value" ] || misuse "--write-log needs a directory"
+                         write_log=$value ;;
+            --cut) [ -n "$value" ] || misuse "--cut needs a file's name"
+                   cut=$value ;;
             --init) [ "$value" = systemd ] || misuse "--init knows only systemd, not $value"
                     init=$value ;;
             --mem) is_number "$value" && [ "$value" -ge 512 ] || misuse "--mem is at least 512 MiB, not $value"
@@ -154,6 +161,8 @@ make_images() {
             truncate -s "$size" "$image"
         fi
     done
+    [ -z "$write_log" ] || { mkdir -p "$write_log" && write_log=$(realpath -e "$write_log"); } ||
+        die "cannot make $write_log"
 }
 
 # The programs as they are now: somebody may build while the guest runs. Links where possible, since a linker writes
@@ -175,16 +184,25 @@ take_tools() {
 
 # ---- the emulator's command line ----------------------------------------------------------------------------------
 
-# One drive: a file, a raw node over it that the guest's xsan-vm puts an error injector beneath, and the device.
-# A write log for power cuts belongs between the two nodes.
+# One drive: a file, a raw node over it that the guest's xsan-vm puts an error injector beneath, and the device. A
+# write log stands between the two, under the name that the file has without it: errors are injected above it.
 add_drive() {
     local index=$1 serial=xsan$1
     local file device="nvme,id=$serial,serial=$serial,drive=drive-$serial"
     device+=",logical_block_size=$lba,physical_block_size=$lba"
     file=$(quoted "$images/$serial.img")
     # no-flush: the host does not lose power, and a flush is still counted and still can fail.
+    local options="filename=$file,cache.no-flush=on,discard=unmap"
+    if [ -z "$write_log" ]; then
+        qemu_options+=(-blockdev "driver=file,node-name=file-$serial,$options")
+    else
+        qemu_options+=(
+            -blockdev "driver=file,node-name=image-$serial,$options"
+            -blockdev "driver=file,node-name=log-$serial,filename=$(quoted "$write_log/$serial.log"),cache.no-flush=on"
+            -blockdev "driver=blklogwrites,node-name=file-$serial,file=image-$serial,log=log-$serial,log-sector-size=512"
+        )
+    fi
     qemu_options+=(
-        -blockdev "driver=file,node-name=file-$serial,filename=$file,cache.no-flush=on,discard=unmap"
         -blockdev "driver=raw,node-name=drive-$serial,file=file-$serial,discard=unmap"
         -device "$device"
     )
@@ -301,11 +319,15 @@ show_log() {
 # Boots until the script has started. A boot under emulation may crash in self-modifying kernel code ("Oops: int3")
 # or hang; neither says anything about the script, which has not run.
 boot() {
-    local try tries=4 boot_limit=${XSAN_VM_BOOT_LIMIT:-90} deadline
+    local index try tries=4 boot_limit=${XSAN_VM_BOOT_LIMIT:-90} deadline
     [ "$init" != systemd ] || { boot_limit=$((boot_limit * 2)) tries=2; }
     # A guest that shares its CPUs with builds and other guests is slow, not hung.
     boot_limit=$((boot_limit * (1 + $(cut -d. -f1 /proc/loadavg) / $(nproc))))
     for ((try = 1; try <= tries; try++)); do
+        # A log of an earlier run, or try, would seem to go on after this one's end.
+        for ((index = 0; index < drives; index++)); do
+            [ -z "$write_log" ] || : >"$write_log/xsan$index.log"
+        done
         # The death of this program, even by kill -9, is the emulator's.
         setpriv --pdeathsig KILL qemu-system-x86_64 "${qemu_options[@]}" </dev/null >"$log" 2>"$run/qemu-errors" 8>&- &
         qemu=$!
@@ -322,6 +344,17 @@ boot() {
     die "the guest did not boot in $tries tries"
 }
 
+# The power goes. The emulator is stopped before it is killed, since a thread killed within a write to the write log would
+# leave a part of the entry there, which nobody could tell from a whole one.
+cut_power() {
+    local stat
+    kill -STOP "$qemu"
+    for stat in "/proc/$qemu/task"/*/stat; do
+        while [[ $(sed 's/.*) //' "$stat" 2>/dev/null) == [RSD]* ]]; do nap 0.01; done
+    done
+    reap_qemu
+}
+
 # Waits for the guest's end and leaves with the script's status.
 follow() {
     local deadline=$((SECONDS + limit)) status='' printers=()
@@ -331,6 +364,11 @@ follow() {
     printers+=($!)
     while qemu_runs && [ $SECONDS -lt $deadline ]; do
         nap 0.1
+        if [ -n "$cut" ] && [ -e "$cut" ] && [ -z "$status" ]; then
+            cut_power
+            wait "${printers[@]}" || true
+            exit 137
+        fi
         # What remains is the shutdown, which says nothing about the script any more.
         if [ -z "$status" ] && [ -e "$run/share/status" ]; then
             status=$(cat "$run/share/status")
