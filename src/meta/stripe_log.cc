@@ -178,7 +178,8 @@ std::uint32_t peek_stripe_log_batch(std::span<const std::byte> block, const Stri
     std::memcpy(&disk, block.data(), sizeof disk);
     if (disk.magic != kStripeLogBatchMagic || disk.incarnation != place.incarnation ||
         disk.position != place.position || disk.lane != place.lane || disk.record_count == 0 ||
-        disk.content_bytes > place.lane_bytes || disk.retired >= kStripeLogNumberMax || !all_zero(std::as_bytes(std::span(disk.reserved)))) {
+        disk.content_bytes > place.lane_bytes || disk.retired >= kStripeLogNumberMax ||
+        !all_zero(std::as_bytes(std::span(disk.reserved)))) {
         return 0;
     }
     const std::uint64_t left = place.lane_bytes - place.position % place.lane_bytes;

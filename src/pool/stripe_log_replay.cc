@@ -37,8 +37,8 @@ void StripeLog::collect(const meta::MemberStripeLog& log, MemberIndex member, st
         for (std::size_t i = 0; i < batch.records.size(); i++) {
             const meta::StripeLogDescriptor& d = batch.records[i];
             const GroupRow* row = context_.state.row(d.group);
-            // A row of a later generation has other members, or strips of other states. Whoever holds a
-            // copy there still holds it, and before others joined everything was durable in place.
+            // A row of a later generation has strips that became stale since. Before members joined a group
+            // its records were forgotten, so those that are found still lie where the row says.
             if (d.sequence < retired || row == nullptr || d.generation > row->generation()) continue;
             const ec::Scheme& scheme = context_.groups.codec(row->scheme()).scheme();
             if (d.stripe.get() >= raid::stripes_per_group(scheme, context_.groups.extent_bytes()) ||

@@ -32,24 +32,9 @@ EngineCounters Engine::counters() const {
 }
 
 Task<Result<void>> Engine::flush() {
-    std::vector<MemberIndex> members;
-    for (unsigned i = 0; i < map_.member_limit(); i++) {
-        members.push_back(MemberIndex{static_cast<std::uint16_t>(i)});
-    }
-    co_return co_await flush_members(members);
-}
-
-Task<Result<void>> Engine::flush_group(GroupIndex group) {
-    std::vector<MemberIndex> members;
-    for (const StripRef& strip : map_.row(group)->strips()) {
-        if (strip.state() == StripState::ok) members.push_back(strip.member());
-    }
-    co_return co_await flush_members(members);
-}
-
-Task<Result<void>> Engine::flush_members(std::span<const MemberIndex> members) {
     std::vector<Task<Result<void>>> flushes;
-    for (const MemberIndex member : members) {
+    for (unsigned i = 0; i < map_.member_limit(); i++) {
+        const MemberIndex member{static_cast<std::uint16_t>(i)};
         dev::BlockDevice* device = map_.live_device(member);
         if (device == nullptr || !device->limits().volatile_cache) continue;
         if (traffic_.needs_flush(member) || traffic_.has_failed_flush(member))

@@ -90,8 +90,6 @@ class Engine {
     // their last flush. A member whose flush fails is recorded as lost; while that is not possible,
     // every flush fails.
     Task<Result<void>> flush();
-    // The same on the members of one group.
-    Task<Result<void>> flush_group(GroupIndex group);
 
     // Makes parity agree with data; what is lost stays lost. Success also where nothing can be done
     // because data strips are lost.
@@ -199,7 +197,6 @@ class Engine {
     Task<bool> fit_copies(StripeOp& found, const Segment& segment, ec::StripMask failed);
     Task<void> give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
                        ec::StripMask lost);
-    Task<Result<void>> flush_members(std::span<const MemberIndex> members);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
     Task<Result<void>> flush_device(MemberIndex member, dev::BlockDevice& device);
 
