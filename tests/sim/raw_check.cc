@@ -31,6 +31,8 @@ class RawCheck {
     MaybeFinding run() {
         const meta::State& state = bed_.pool->state();
         for (const auto& [id, volume] : state.volumes()) {
+            // Deleted: its clusters are being zeroed right now.
+            if (volume.info.name.empty()) continue;
             const auto words = observed_.find(volume.info.name);
             words_ = words == observed_.end() ? nullptr : &words->second;
             volume.map->for_each_mapped([&](ClusterIndex cluster, meta::MapEntry entry) {
