@@ -58,7 +58,6 @@ refused 'size 512K is too small' create --scheme 4+2 --size 512K "${drives[@]}"
 refused 'too large' create --scheme 4+2 --size 8000000T "${drives[@]}"
 refused 'extent|power of two' create --scheme 4+2 --extent 3M "${drives[@]}"
 refused 'block' create --scheme 4+2 --block 1024 "${drives[@]}"
-refused 'log' create --scheme 4+2 --consistency log "${drives[@]}"
 refused 'consistency|maybe' create --scheme 4+2 --consistency maybe "${drives[@]}"
 for name in '' _tank 'a b' 'a/b' "$(printf 'a%.0s' {1..33})" tänk; do
     refused 'name' xsanctl create "$name" --scheme 4+2 "${drives[@]}"
