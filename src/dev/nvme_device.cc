@@ -31,6 +31,9 @@ std::uint64_t pages_of(const IoRequest& request) {
 // What a command's completion means: a negative errno of the kernel, or the drive's status.
 Error error_of(std::int32_t result) {
     if (result >= 0) return error_from_nvme_status(static_cast<std::uint32_t>(result));
+    // The request was checked before: EINVAL is what a namespace without a path answers, and would
+    // not cost the member.
+    if (result == -EINVAL) return {Errc::io_error, EINVAL};
     return error_from_errno(-result);
 }
 

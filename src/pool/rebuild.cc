@@ -316,8 +316,12 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
     record.strips = std::move(strips);
     records.push_back(std::move(record));
     // Of records from before, replay could not tell any more whether all who should hold them do: the members
-    // are others by then. They are forgotten first; nobody writes to the group.
-    if (stripe_log_ != nullptr) XSAN_CO_TRY_VOID(stripe_log_->advance_past_all());
+    // are others by then. They are forgotten first; nobody writes to the group. Writes of stripes whose parity
+    // was lost have no record, and agree with what is rebuilt only once they are durable.
+    if (stripe_log_ != nullptr) {
+        XSAN_CO_TRY_VOID(engine_->flush());
+        XSAN_CO_TRY_VOID(stripe_log_->advance_past_all());
+    }
     const auto committed = co_await commit(std::move(records));
     if (committed) give_back(replaced, kept);
     co_return committed;
