@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make test: everything that can be tested on this machine, in parts: tidy, unit, sim, sanitize, vm.
-# XSAN_SIM_STATES: crash states that the part sim checks for each policy (default 20000).
+# XSAN_SIM_STATES: crash states that the part sim checks for each policy (default 10000).
 # test.sh [PART...] runs some of them. Ends with `N passed, M failed`; the status says whether all passed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -58,7 +58,10 @@ for part in "${parts[@]}"; do
         sim)
             scripts/build.sh || { failed=$((failed + 1)); continue; }
             count sim/test build/release/tests/sim/sim_test
-            count sim/resync build/release/tools/xsan-sim --states "${XSAN_SIM_STATES:-20000}" --artifacts build/release
+            for policy in log resync; do
+                count "sim/$policy" build/release/tools/xsan-sim --policy "$policy" \
+                    --states "${XSAN_SIM_STATES:-10000}" --artifacts build/release
+            done
             ;;
         sanitize)
             for kind in asan tsan; do
