@@ -5,6 +5,8 @@
 namespace xsan::test {
 namespace {
 
+constexpr std::uint64_t kAlways = UINT64_MAX;
+
 struct CutCase {
     const char* scheme = "4+2";
     unsigned members = 6;
@@ -15,6 +17,7 @@ struct CutCase {
     unsigned lost_with = 0;    // members that do not come back after the cut
     std::uint64_t payload_bytes_max = 0;
     bool discards = true;
+    unsigned reactors = 3;
 };
 
 // What can no longer be had is an I/O error for blocks of full-stripe overwrites that were not flushed;
@@ -58,6 +61,7 @@ void run_cuts(const CutCase& c) {
     options.seed = c.seed;
     options.consistency = meta::Consistency::log;
     options.log_payload_bytes_max = c.payload_bytes_max;
+    options.reactors = c.reactors;
     Rig rig(options);
     rig.create();
     pool::Volume& volume = rig.create_volume("data", 3 * kMiB);
@@ -67,7 +71,7 @@ void run_cuts(const CutCase& c) {
     w.blocks_max = 300;
     w.discards = c.discards;
     Work work{model, volume, volume.cluster_bytes(), w};
-    start_workers(rig, work, 6, c.seed);
+    start_workers(rig, work, std::max(6u, c.reactors), c.seed);
     Rng rng(c.seed * 31);
     for (unsigned i = 0; i < c.cuts; i++) {
         const std::uint64_t steps = rng.next() % (i % 8 == 0 ? 6000 : 500);
@@ -103,7 +107,7 @@ void run_returns(const CutCase& c) {
     pool::Volume& volume = rig.create_volume("data", 3 * kMiB);
     Model model(3 * kMiB);
     Work work{model, volume, volume.cluster_bytes(), {.operations = 1'000'000}};
-    start_workers(rig, work, 6, c.seed);
+    start_workers(rig, work, std::max(6u, c.reactors), c.seed);
     Rng rng(c.seed * 31);
     for (unsigned i = 0; i < c.cuts; i++) {
         const unsigned drive = i % c.members;
@@ -125,14 +129,15 @@ void run_returns(const CutCase& c) {
     rig.stop();
 }
 
-constexpr std::uint64_t kAlways = UINT64_MAX;
-
 }  // namespace
 
 TEST_CASE("log: a power cut at any step leaves no torn parity before anything is served") {
     SECTION("4+2, small strips") { run_cuts({.scheme = "4+2", .strip_bytes = 4096, .seed = 1}); }
     SECTION("4+2") { run_cuts({.scheme = "4+2", .strip_bytes = 64 * 1024, .seed = 2}); }
     SECTION("4+1, declustered") { run_cuts({.scheme = "4+1", .members = 7, .seed = 3}); }
+    SECTION("4+2, more reactors than the regions have room for lanes") {
+        run_cuts({.strip_bytes = 64 * 1024, .seed = 9, .payload_bytes_max = kAlways, .reactors = 10});
+    }
     SECTION("raid10") { run_cuts({.scheme = "raid10", .members = 4, .seed = 4}); }
     SECTION("1+2") { run_cuts({.scheme = "1+2", .members = 3, .seed = 5}); }
     SECTION("1+1") { run_cuts({.scheme = "1+1", .members = 2, .seed = 6}); }
