@@ -20,6 +20,13 @@
 
 namespace xsan::test {
 
+// Rounds of long random tests are divided by this: sanitizers are slow, and what they look for shows early.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr unsigned kFewerRounds = 4;
+#else
+inline constexpr unsigned kFewerRounds = 1;
+#endif
+
 // Keeps the last lines that were logged, for the message of a test that fails.
 class LastLines final : public LogSink {
   public:
