@@ -20,6 +20,18 @@ struct CutCase {
     unsigned reactors = 3;
 };
 
+RigOptions options_of(const CutCase& c) {
+    RigOptions options;
+    options.scheme = c.scheme;
+    options.members = c.members;
+    options.strip_bytes = c.strip_bytes;
+    options.seed = c.seed;
+    options.consistency = meta::Consistency::log;
+    options.log_payload_bytes_max = c.payload_bytes_max;
+    options.reactors = c.reactors;
+    return options;
+}
+
 // What can no longer be had is an I/O error for blocks of full-stripe overwrites that were not flushed;
 // a case whose overwrites are logged with their payload has none of those.
 void check_cut(const Rig& before, const CutCase& c, const Model& model, std::uint64_t seed) {
@@ -54,15 +66,7 @@ void check_cut(const Rig& before, const CutCase& c, const Model& model, std::uin
 }
 
 void run_cuts(const CutCase& c) {
-    RigOptions options;
-    options.scheme = c.scheme;
-    options.members = c.members;
-    options.strip_bytes = c.strip_bytes;
-    options.seed = c.seed;
-    options.consistency = meta::Consistency::log;
-    options.log_payload_bytes_max = c.payload_bytes_max;
-    options.reactors = c.reactors;
-    Rig rig(options);
+    Rig rig(options_of(c));
     rig.create();
     pool::Volume& volume = rig.create_volume("data", 3 * kMiB);
     Model model(3 * kMiB);
@@ -95,14 +99,7 @@ void run_cuts(const CutCase& c) {
 
 // Members fail and come back while the work runs, and cuts fall at any step of that.
 void run_returns(const CutCase& c) {
-    RigOptions options;
-    options.scheme = c.scheme;
-    options.members = c.members;
-    options.strip_bytes = c.strip_bytes;
-    options.seed = c.seed;
-    options.consistency = meta::Consistency::log;
-    options.log_payload_bytes_max = c.payload_bytes_max;
-    Rig rig(options);
+    Rig rig(options_of(c));
     rig.create();
     pool::Volume& volume = rig.create_volume("data", 3 * kMiB);
     Model model(3 * kMiB);
