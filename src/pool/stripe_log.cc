@@ -15,10 +15,7 @@ namespace {
 // Of content, in a batch of several writes: larger ones would make the first wait for the last.
 constexpr std::uint64_t kBatchBytesMax = kMiB;
 
-template <class Fn>
-void for_each_strip(ec::StripMask strips, Fn&& fn) {
-    for (; strips != 0; strips &= strips - 1) fn(static_cast<unsigned>(std::countr_zero(strips)));
-}
+using raid::for_each_strip;
 
 // Checksums of all strips, granule by granule.
 std::byte* put_checksums(const raid::LogRecord& record, std::uint32_t granule, std::byte* to) {

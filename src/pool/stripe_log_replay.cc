@@ -96,7 +96,7 @@ Task<Result<void>> StripeLog::redo(Stripes& stripes, const std::vector<MemberInd
 
 // A member of whose log something cannot be read is not trusted with the rest. Those that must stay remain in
 // the list.
-Task<Result<void>> StripeLog::fail_unreadable(std::vector<MemberIndex>& damaged) {
+Task<void> StripeLog::fail_unreadable(std::vector<MemberIndex>& damaged) {
     std::vector<MemberIndex> kept;
     for (const MemberIndex member : damaged) {
         log(LogLevel::warning, "the stripe log of member {} cannot be read", member.get());
@@ -104,7 +104,6 @@ Task<Result<void>> StripeLog::fail_unreadable(std::vector<MemberIndex>& damaged)
         if (!recorded) kept.push_back(member);
     }
     damaged = std::move(kept);
-    co_return Result<void>{};
 }
 
 // `epoch_now`: of the pool, raised for this run.
@@ -152,7 +151,7 @@ Task<Result<StripeLog::Replayed>> StripeLog::replay(std::uint64_t epoch_now) {
     replayed.stripes = stripes.size();
     for (const auto& [stripe, records] : stripes) replayed.records += records.size();
     for (const auto& log : logs) replayed.read_bytes += log.read_bytes;
-    XSAN_CO_TRY_VOID(fail_unreadable(unreadable));
+    co_await fail_unreadable(unreadable);
     const auto done = co_await redo(stripes, unreadable);
     if (!done) co_return done.error();
     next_sequence_.store(std::max(retired, newest + 1));

@@ -12,11 +12,6 @@
 namespace xsan::raid {
 namespace {
 
-template <class Fn>
-void for_each_strip(ec::StripMask strips, Fn&& fn) {
-    for (; strips != 0; strips &= strips - 1) fn(static_cast<unsigned>(std::countr_zero(strips)));
-}
-
 bool covers(Rows outer, Rows inner) {
     return outer.begin <= inner.begin && inner.end <= outer.end;
 }

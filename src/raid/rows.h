@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -27,6 +28,12 @@ struct RowMask {
 
 constexpr ec::StripMask strip_mask(unsigned strip) {
     return ec::strip_bit(ec::StripIndex{strip});
+}
+
+// Calls fn(strip) for each strip of the mask, ascending.
+template <class Fn>
+void for_each_strip(ec::StripMask strips, Fn&& fn) {
+    for (; strips != 0; strips &= strips - 1) fn(static_cast<unsigned>(std::countr_zero(strips)));
 }
 
 // A contiguous part of a stripe's data, by rows: at most three ranges, ascending, disjoint,
