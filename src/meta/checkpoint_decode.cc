@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/byte_span.h"
 #include "base/crc32c.h"
 #include "base/units.h"
 #include "meta/bytes.h"
@@ -87,10 +88,9 @@ Outcome<Page> Decoder::take_page(std::span<const std::byte>& in) {
                         "know",
                         index_, h.type.get(), h.version.get()));
     }
-    const auto is_zero = [](std::uint8_t byte) { return byte == 0; };
     if (h.index != index_ || h.sequence != identity_.sequence ||
         h.pool_uuid != identity_.pool_uuid.bytes || h.used_bytes > h.length - sizeof h ||
-        !std::all_of(h.reserved.begin(), h.reserved.end(), is_zero)) {
+        !all_zero(std::as_bytes(std::span(h.reserved)))) {
         return broken(fmt::format("checkpoint page {} is not of this checkpoint", index_));
     }
     in = in.subspan(h.length);

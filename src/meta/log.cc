@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/byte_span.h"
 #include "base/crc32c.h"
 #include "base/units.h"
 #include "meta/records.h"
@@ -99,8 +100,7 @@ std::optional<LogEntry> decode_log_entry(std::span<const std::byte> region, std:
     const auto bytes = region.subspan(offset, h.length);
     if (h.crc != crc32c(bytes.subspan(kCrcFrom))) return std::nullopt;
     if (h.own_offset != offset || h.pool_uuid != pool_uuid.bytes) return std::nullopt;
-    const auto is_zero = [](std::uint8_t byte) { return byte == 0; };
-    if (!std::all_of(h.reserved.begin(), h.reserved.end(), is_zero)) return std::nullopt;
+    if (!all_zero(std::as_bytes(std::span(h.reserved)))) return std::nullopt;
 
     LogEntry entry;
     entry.sequence = h.sequence;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/byte_span.h"
 #include "base/crc32c.h"
 #include "base/units.h"
 
@@ -12,10 +13,6 @@ namespace xsan::meta {
 namespace {
 
 constexpr std::uint16_t kVersion = 1;
-
-bool all_zero(std::span<const std::byte> bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
-}
 
 // The CRC of bytes that hold it themselves, taken as zero there.
 std::uint32_t crc_without(std::span<const std::byte> bytes, std::size_t crc_at) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/byte_span.h"
 #include "base/crc32c.h"
 #include "base/units.h"
 #include "meta/bytes.h"
@@ -91,9 +92,8 @@ Failure broken(std::string what) {
 }
 
 Outcome<void> decode_lists(const SuperblockCopy& c, Superblock& s) {
-    const auto is_zero = [](std::uint8_t byte) { return byte == 0; };
     const auto name_end = std::find(c.pool_name.begin(), c.pool_name.end(), 0);
-    if (!std::all_of(name_end, c.pool_name.end(), is_zero)) return broken("the pool's name is odd");
+    if (!all_zero(std::as_bytes(std::span(name_end, c.pool_name.end())))) return broken("the pool's name is odd");
     s.pool_name.assign(c.pool_name.begin(), name_end);
 
     if (c.ancestor_count > kAncestorsMax) return broken("there are too many ancestors");
@@ -102,10 +102,8 @@ Outcome<void> decode_lists(const SuperblockCopy& c, Superblock& s) {
         s.ancestors.push_back({Uuid{a.lineage}, a.epoch, a.sequence});
     }
     const auto unused = std::as_bytes(std::span(c.ancestors)).subspan(c.ancestor_count * 32u);
-    const auto is_zero_byte = [](std::byte byte) { return byte == std::byte{0}; };
-    if (!std::all_of(unused.begin(), unused.end(), is_zero_byte) ||
-        !std::all_of(c.reserved.begin(), c.reserved.end(), is_zero) ||
-        !std::all_of(c.reserved_head.begin(), c.reserved_head.end(), is_zero)) {
+    if (!all_zero(unused) || !all_zero(std::as_bytes(std::span(c.reserved))) ||
+        !all_zero(std::as_bytes(std::span(c.reserved_head)))) {
         return broken("reserved space is not zero");
     }
     if (c.attribute_bytes > kAttributeBytesMax) return broken("the attributes are too long");
@@ -117,7 +115,7 @@ Outcome<void> decode_lists(const SuperblockCopy& c, Superblock& s) {
         s.attributes.push_back(std::move(attribute));
     }
     const auto behind = area.subspan(c.attribute_bytes);
-    if (!reader.ok() || !std::all_of(behind.begin(), behind.end(), is_zero_byte)) {
+    if (!reader.ok() || !all_zero(behind)) {
         return broken("the attributes are odd");
     }
     return {};

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/byte_span.h"
 #include "base/units.h"
 
 namespace xsan::sim {
@@ -228,7 +229,7 @@ Errc SimDevice::end_write(Op& op) {
     const IoRequest& request = *op.request;
     if (request.kind == IoKind::write && request.stable_buffer) {
         // Who promised a stable buffer and changed it would have parity that does not fit the data.
-        XSAN_ASSERT(std::ranges::equal(gather(request), op.write->data()));
+        XSAN_ASSERT(same_bytes(gather(request), op.write->data()));
     }
     if (op.fault.has_value() && op.fault->kind == FaultKind::lost) {
         media_.abandon(op.write);

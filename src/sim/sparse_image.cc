@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/byte_span.h"
+
 namespace xsan::sim {
 namespace {
 
@@ -17,10 +19,6 @@ void each_piece(std::uint64_t offset, std::uint64_t length, F f) {
         offset += bytes;
         length -= bytes;
     }
-}
-
-bool is_zero(std::span<const std::byte> bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 }  // namespace
@@ -142,7 +140,7 @@ std::uint64_t SparseImage::hash() const {
     for (const Entry& e : leaves_) {
         for (std::uint64_t i = 0; i < kLeafPages; i++) {
             const Page* page = e.leaf->pages[i].get();
-            if (page == nullptr || is_zero(*page)) continue;
+            if (page == nullptr || all_zero(*page)) continue;
             mix(e.index * kLeafPages + i);
             for (std::size_t at = 0; at < kPageBytes; at += 8) {
                 std::uint64_t word = 0;
@@ -162,7 +160,7 @@ bool operator==(const SparseImage& a, const SparseImage& b) {
                 if (page == nullptr) continue;
                 const auto* twin = other.find(e.index * SparseImage::kLeafPages + i);
                 if (twin == page) continue;
-                if (twin == nullptr ? !is_zero(*page) : *twin != *page) return false;
+                if (twin == nullptr ? !all_zero(*page) : !same_bytes(*twin, *page)) return false;
             }
         }
         return true;

@@ -77,7 +77,7 @@ void run_cuts(const CutCase& c) {
     Work work{model, volume, volume.cluster_bytes(), w};
     start_workers(rig, work, std::max(6u, c.reactors), c.seed);
     Rng rng(c.seed * 31);
-    for (unsigned i = 0; i < c.cuts / kFewerRounds; i++) {
+    for (unsigned i = 0; i < rounds(c.cuts); i++) {
         const std::uint64_t steps = rng.next() % (i % 8 == 0 ? 6000 : 500);
         for (std::uint64_t s = 0; s < steps; s++) rig.world.step();
         if (i == 3) {
@@ -106,7 +106,7 @@ void run_returns(const CutCase& c) {
     Work work{model, volume, volume.cluster_bytes(), {.operations = 1'000'000}};
     start_workers(rig, work, std::max(6u, c.reactors), c.seed);
     Rng rng(c.seed * 31);
-    for (unsigned i = 0; i < c.cuts / kFewerRounds; i++) {
+    for (unsigned i = 0; i < rounds(c.cuts); i++) {
         const unsigned drive = i % c.members;
         rig.require(rig.fail_drive(drive));
         REQUIRE(rig.wait_until([&] { return rig.open_plugs[drive] == 0; }));

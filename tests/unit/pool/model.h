@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/byte_span.h"
 #include "base/rng.h"
 #include "unit/pool/rig.h"
 
@@ -63,10 +64,8 @@ class Model {
             const std::uint64_t block = first + at / kBlock;
             std::uint64_t word = 0;
             std::memcpy(&word, &content[at], 8);
-            for (std::uint64_t i = 8; i < kBlock; i += 8) {
-                if (std::memcmp(&content[at + i], &word, 8) == 0) continue;
-                return fmt::format("block {} is a mix from byte {}", block, i);
-            }
+            const auto bytes = content.subspan(at, kBlock);
+            if (!same_bytes(bytes.first(kBlock - 8), bytes.subspan(8))) return fmt::format("block {} is a mix", block);
             const Block& b = blocks_[block];
             std::size_t v = after == After::cut ? b.durable : b.acknowledged;
             while (v < b.words.size() && b.words[v] != word) v++;

@@ -113,7 +113,7 @@ TEST_CASE("a power cut while the pool is degraded: what is at rest stays, under 
     Rng rng(options.seed * 7);
     for (unsigned lost = 0; lost < 2; lost++) {
         rig.require(rig.fail_drive(lost * 3));
-        for (unsigned i = 0; i < 12; i++) {
+        for (unsigned i = 0; i < rounds(12); i++) {
             for (std::uint64_t s = rng.next() % 400; s > 0; s--) rig.world.step();
             check_cut(busy, options.seed * 100 + lost * 50 + i, false);
         }
@@ -139,7 +139,7 @@ TEST_CASE("a power cut while the pool rebuilds: what was flushed stays, and the 
     Rng rng(options.seed);
     for (unsigned lost = 0; lost < 2; lost++) {
         rig.require(rig.fail_drive(1 + lost * 3));
-        for (unsigned i = 0; i < 25; i++) {
+        for (unsigned i = 0; i < rounds(25); i++) {
             for (std::uint64_t s = rng.next() % 300; s > 0; s--) rig.world.step();
             check_cut(busy, options.seed * 100 + lost * 50 + i, true);
         }

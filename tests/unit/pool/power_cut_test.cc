@@ -47,7 +47,7 @@ void run_cuts(const char* scheme, unsigned members, std::uint32_t strip, std::ui
     Work work{model, volume, volume.cluster_bytes(), w};
     start_workers(rig, work, 6, seed);
     Rng rng(seed * 31);
-    for (unsigned i = 0; i < cuts / kFewerRounds; i++) {
+    for (unsigned i = 0; i < rounds(cuts); i++) {
         // Now and then long enough for the cleaner to come by.
         const std::uint64_t steps = rng.next() % (i % 8 == 0 ? 6000 : 500);
         for (std::uint64_t s = 0; s < steps; s++) rig.world.step();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/byte_span.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/units.h"
@@ -16,19 +17,10 @@
 #include "pool/volume.h"
 #include "sim/sim_device.h"
 #include "support/catch.h"
+#include "support/rounds.h"
 #include "support/volume_io.h"
 
 namespace xsan::test {
-
-// Rounds of long random tests are divided by this: sanitizers are slow, and what they look for shows early. A
-// simulated world has one thread, so the thread sanitizer has little to find in it; threads_test.cc is for that one.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr unsigned kFewerRounds = 20;
-#elif defined(__SANITIZE_ADDRESS__)
-inline constexpr unsigned kFewerRounds = 4;
-#else
-inline constexpr unsigned kFewerRounds = 1;
-#endif
 
 // Keeps the last lines that were logged, for the message of a test that fails.
 class LastLines final : public LogSink {
@@ -227,11 +219,11 @@ class Rig {
     }
     bool holds(pool::Volume& v, std::uint64_t offset, std::uint64_t length, std::uint64_t seed = 1) {
         std::vector<std::byte> found(length);
-        return read(v, offset, found) == Errc::ok && found == pattern(offset, length, seed);
+        return read(v, offset, found) == Errc::ok && same_bytes(found, pattern(offset, length, seed));
     }
     bool is_zero(pool::Volume& v, std::uint64_t offset, std::uint64_t length) {
         std::vector<std::byte> found(length, std::byte{1});
-        return read(v, offset, found) == Errc::ok && found == std::vector<std::byte>(length);
+        return read(v, offset, found) == Errc::ok && all_zero(found);
     }
     static std::vector<std::byte> pattern(std::uint64_t offset, std::uint64_t length, std::uint64_t seed) {
         std::vector<std::byte> data(length);

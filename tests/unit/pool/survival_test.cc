@@ -157,7 +157,7 @@ TEST_CASE("a drive whose loss was accepted is not made stale where only it has t
 }
 
 TEST_CASE("a drive that fails as the first entry is written is not recorded where that loses data") {
-    for (std::uint64_t n = 0; n < 24; n++) {
+    for (std::uint32_t n = 0; n < 24; n++) {
         CAPTURE(n);
         Filled rig;
         rig.stop();

@@ -1,5 +1,6 @@
 // What a mover does about blocks that nothing gives any more: it gives up those, durably, and saves
 // the rest.
+#include "base/byte_span.h"
 #include "unit/raid/mover_run.h"
 
 namespace xsan::test {
@@ -34,16 +35,15 @@ TEST_CASE("a latent error in a rebuild without redundancy costs those blocks and
             rig.pool.commit_time = kMillisecond;
             REQUIRE(move_all(rig, mover) == Errc::ok);
             // Every block that is not right is in a lost range, and reads as zeros behind it.
-            std::vector<std::byte> found(kBlock), zeros(kBlock);
+            std::vector<std::byte> found(kBlock);
             unsigned bad = 0;
             for (std::uint64_t at = 0; at < content.size(); at += kBlock) {
                 REQUIRE(rig.read(at, found) == Errc::ok);
                 if (rig.pool.is_bad(at)) {
                     bad++;
-                    CHECK(found == zeros);
+                    CHECK(all_zero(found));
                     CHECK(rig.stripe_of(at) == 3);
-                    std::copy(zeros.begin(), zeros.end(),
-                              content.begin() + static_cast<std::ptrdiff_t>(at));
+                    std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(at), kBlock, std::byte{0});
                 } else {
                     REQUIRE(std::memcmp(found.data(), content.data() + at, kBlock) == 0);
                 }

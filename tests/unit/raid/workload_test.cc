@@ -2,6 +2,7 @@
 // one and on several simulated reactors.
 #include <cstdio>
 
+#include "support/rounds.h"
 #include "unit/raid/fixture.h"
 #include "unit/raid/workload.h"
 
@@ -53,7 +54,7 @@ TEST_CASE("concurrent reads and writes agree with the model, healthy and degrade
     for (const Shape& shape : kMoreShapes) {
         const unsigned most = scheme_of(shape.text, shape.members, 4096).losses_promised();
         for (unsigned losses = 0; losses <= most; losses++) {
-            for (std::uint64_t seed = 1; seed <= 3; seed++)
+            for (std::uint64_t seed = 1; seed <= rounds(3); seed++)
                 run_degraded(shape, losses, seed + 10 * losses, 1);
         }
     }
@@ -73,7 +74,7 @@ TEST_CASE("members that are lost while requests are in flight change no content"
     for (const Shape& shape : kMoreShapes) {
         const unsigned most = scheme_of(shape.text, shape.members, 4096).losses_promised();
         if (most == 0) continue;
-        for (std::uint64_t seed = 1; seed <= 6; seed++) {
+        for (std::uint64_t seed = 1; seed <= rounds(6); seed++) {
             Rig rig(shape, small(seed, static_cast<unsigned>(1 + seed % 3)));
             CAPTURE(shape.text, shape.members, seed);
             rig.pool.commit_time = 300 * kMicrosecond;
@@ -110,7 +111,7 @@ TEST_CASE("members whose reads and writes fail at random, up to P of them, chang
     for (const Shape& shape : kMoreShapes) {
         const unsigned most = scheme_of(shape.text, shape.members, 4096).losses_promised();
         if (most == 0) continue;
-        for (std::uint64_t seed = 1; seed <= 6; seed++) {
+        for (std::uint64_t seed = 1; seed <= rounds(6); seed++) {
             Rig rig(shape, small(seed, static_cast<unsigned>(1 + seed % 3)));
             CAPTURE(shape.text, shape.members, seed);
             rig.pool.commit_time = 100 * kMicrosecond;

@@ -1,5 +1,6 @@
 // Failed writes: nothing is answered before the loss is durable, and what may not be recorded as
 // lost costs an I/O error and nobody else's data.
+#include "base/byte_span.h"
 #include "unit/raid/fixture.h"
 
 namespace xsan::test {
@@ -35,9 +36,11 @@ void require_others_unchanged(Rig& rig, std::span<const std::byte> content, std:
     for (std::uint64_t b = 0; b < content.size(); b += kBlock) {
         if (b >= at && b < at + bytes) continue;
         if (allow_bad && rig.pool.is_bad(b)) continue;
-        CAPTURE(b);
-        REQUIRE(rig.read(b, found) == Errc::ok);
-        REQUIRE(std::memcmp(found.data(), content.data() + b, kBlock) == 0);
+        const Errc code = rig.read(b, found);
+        // An assertion for each block would cost more than all else here.
+        if (code == Errc::ok && same_bytes(found, content.subspan(b, kBlock))) continue;
+        CAPTURE(b, code);
+        FAIL("a block that was not written is not as before");
     }
 }
 
