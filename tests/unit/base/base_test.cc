@@ -1,7 +1,9 @@
 // Properties of the foundation: checksums, sizes, identifiers, byte order, results.
 #include <array>
 #include <cstring>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/crc32c.h"
 #include "base/endian.h"
@@ -19,6 +21,17 @@ TEST_CASE("CRC32C gives the check value of RFC 3720 and continues from a seed", 
     CHECK(crc32c(bytes) == 0xE3069283u);
     CHECK(crc32c(bytes.subspan(4), crc32c(bytes.first(4))) == 0xE3069283u);
     CHECK(crc32c({}) == 0);
+    // In one piece, and byte by byte.
+    std::vector<std::byte> many(10'000);
+    for (std::size_t i = 0; i < many.size(); i++) many[i] = static_cast<std::byte>(i * i >> 3);
+    for (const std::size_t begin : {0u, 1u, 7u}) {
+        std::uint32_t crc = 0;
+        for (std::size_t n = 1; begin + n <= many.size(); n++) {
+            crc = crc32c(std::span(many).subspan(begin + n - 1, 1), crc);
+            if (n % 512 > 2 && n % 997 != 0) continue;
+            REQUIRE(crc32c(std::span(many).subspan(begin, n)) == crc);
+        }
+    }
 }
 
 TEST_CASE("sizes parse in binary units and refuse everything else", "[base]") {
