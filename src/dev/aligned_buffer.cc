@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -13,10 +14,55 @@
 namespace xsan::dev {
 namespace {
 
+// Small blocks that were given back are kept for the next: aligned allocations are slow. The address
+// sanitizer wants to see each of them.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kKeptMax = 0;
+#else
+constexpr std::size_t kKeptMax = 64;  // of a class, by each thread
+#endif
+constexpr std::size_t kKeptBytesMax = 64 * 1024;
+
+struct Kept {
+    std::array<std::vector<std::byte*>, 5> blocks;  // of 4, 8, 16, 32, 64 KiB
+    bool is_alive = true;
+    ~Kept() {
+        is_alive = false;
+        for (const auto& all : blocks) {
+            for (std::byte* block : all) std::free(block);
+        }
+    }
+};
+thread_local Kept t_kept;
+
+std::size_t kept_class(std::size_t bytes) {
+    return static_cast<std::size_t>(std::bit_width((std::max<std::size_t>(bytes, 1) - 1) / kBufferAlignment));
+}
+
 std::byte* allocate_aligned(std::size_t bytes) {
+    if (bytes <= kKeptBytesMax && t_kept.is_alive) {
+        bytes = std::bit_ceil(std::max(bytes, kBufferAlignment));
+        auto& kept = t_kept.blocks[kept_class(bytes)];
+        if (!kept.empty()) {
+            void* memory = kept.back();
+            kept.pop_back();
+            return static_cast<std::byte*>(memory);
+        }
+    }
     void* memory = std::aligned_alloc(kBufferAlignment, round_up(bytes, kBufferAlignment));
     XSAN_ASSERT(memory != nullptr);
     return static_cast<std::byte*>(memory);
+}
+
+void free_aligned(std::byte* memory, std::size_t bytes) {
+    if (memory != nullptr && bytes <= kKeptBytesMax && t_kept.is_alive) {
+        auto& kept = t_kept.blocks[kept_class(bytes)];
+        if (kept.size() < kKeptMax) {
+            kept.push_back(memory);
+            return;
+        }
+    }
+    std::free(memory);
 }
 
 }  // namespace
@@ -29,7 +75,7 @@ AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
 
 AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& o) noexcept {
     if (this != &o) {
-        std::free(data_);
+        free_aligned(data_, size_);
         data_ = std::exchange(o.data_, nullptr);
         size_ = std::exchange(o.size_, 0);
     }
@@ -37,7 +83,7 @@ AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& o) noexcept {
 }
 
 AlignedBuffer::~AlignedBuffer() {
-    std::free(data_);
+    free_aligned(data_, size_);
 }
 
 BufferPool::BufferPool(const Options& options) {
@@ -87,10 +133,10 @@ PoolBuffer BufferPool::acquire(std::size_t bytes) {
     return buffer;
 }
 
-void BufferPool::give_back(std::byte* data, std::uint8_t size_class) {
+void BufferPool::give_back(std::byte* data, std::size_t bytes, std::uint8_t size_class) {
     in_use_--;
     if (size_class == kAllocated) {
-        std::free(data);
+        free_aligned(data, bytes);
     } else {
         free_[size_class].push_back(data);
     }

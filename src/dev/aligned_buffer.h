@@ -100,7 +100,7 @@ class BufferPool {
   private:
     friend class PoolBuffer;
     static constexpr std::uint8_t kAllocated = 0xFF;
-    void give_back(std::byte* data, std::uint8_t size_class);
+    void give_back(std::byte* data, std::size_t bytes, std::uint8_t size_class);
 
     std::array<std::vector<std::byte*>, kClasses> free_;
     std::byte* arena_ = nullptr;
@@ -111,7 +111,7 @@ class BufferPool {
 
 inline void PoolBuffer::release() {
     if (data_ == nullptr) return;
-    pool_->give_back(std::exchange(data_, nullptr), size_class_);
+    pool_->give_back(std::exchange(data_, nullptr), size_, size_class_);
     size_ = 0;
 }
 

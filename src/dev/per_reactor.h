@@ -1,9 +1,10 @@
 // PerReactor<T>: one T per reactor, made at its first use there. Only the own reactor uses its T;
 // others may look at it (for_each) if T allows that.
 //
-// OpPool<Op>: a free list of operations that grows in blocks and never moves or frees one.
+// OpPool<Op>: a free list of operations that grows in blocks, small ones first, and never moves or frees one.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -75,10 +76,11 @@ class OpPool {
     std::size_t in_use() const { return in_use_; }
 
   private:
-    static constexpr std::size_t kBlock = 64;
+    static constexpr std::size_t kBlockMax = 64;
     void grow() {
-        blocks_.push_back(std::make_unique<Op[]>(kBlock));
-        for (std::size_t i = kBlock; i-- > 0;) {
+        const std::size_t count = std::min(kBlockMax, std::size_t{4} << std::min<std::size_t>(blocks_.size(), 4));
+        blocks_.push_back(std::make_unique<Op[]>(count));
+        for (std::size_t i = count; i-- > 0;) {
             blocks_.back()[i].next_free = free_;
             free_ = &blocks_.back()[i];
         }

@@ -18,7 +18,7 @@ std::uint64_t checkpoint_slot_bytes(std::uint64_t extent_bytes, std::uint32_t ex
 
 std::uint64_t metadata_log_bytes(std::uint64_t extent_bytes, std::uint32_t extents_max) {
     const auto slot = checkpoint_slot_bytes(extent_bytes, extents_max);
-    return std::clamp(round_up(slot / 4, kMiB), 2 * kMiB, 64 * kMiB);
+    return std::clamp(round_up(slot / 4, kMiB), 2 * kMiB, kMetadataLogBytesMax);
 }
 
 Outcome<MemberLayout> member_layout(const LayoutInput& input) {
@@ -34,14 +34,32 @@ Outcome<MemberLayout> member_layout(const LayoutInput& input) {
                        fmt::format("extents of {} bytes, {} of them, are not possible",
                                    input.extent_bytes, input.pool_extents_max));
     }
+    const std::uint64_t log = input.metadata_log_bytes;
+    if (log != 0 && (log < kMetadataLogBytesMin || log > kMetadataLogBytesMax || log % 4096 != 0)) {
+        return Failure(Errc::invalid_argument,
+                       fmt::format("a metadata log of {} bytes is not possible: it has from {} to {}, in "
+                                   "blocks of 4096 bytes",
+                                   log, format_size(kMetadataLogBytesMin),
+                                   format_size(kMetadataLogBytesMax)));
+    }
     MemberLayout l;
     l.size_bytes = round_down(input.device_bytes, 64 * kKiB);
     l.metadata_offset = kHeadBytes;
     l.checkpoint_slot_bytes = checkpoint_slot_bytes(input.extent_bytes, input.pool_extents_max);
-    l.metadata_log_bytes = metadata_log_bytes(input.extent_bytes, input.pool_extents_max);
+    l.metadata_log_bytes =
+        log != 0 ? log : metadata_log_bytes(input.extent_bytes, input.pool_extents_max);
     const std::uint64_t size = l.size_bytes;
     const auto wanted = std::clamp(size / 1024, 8 * kMiB, 256 * kMiB);
-    l.stripe_log_bytes = std::max(round_down(std::min(wanted, size / 16), kMiB), kMiB);
+    const std::uint64_t most = std::max(round_down(size / 16, kMiB), kMiB);
+    l.stripe_log_bytes = std::min(round_down(wanted, kMiB), most);
+    if (input.stripe_log_bytes != 0) {
+        if (input.stripe_log_bytes % kMiB != 0 || input.stripe_log_bytes > most) {
+            return Failure(Errc::invalid_argument,
+                           fmt::format("a stripe log of {} bytes is not possible: whole MiB, at most {}",
+                                       input.stripe_log_bytes, format_size(most)));
+        }
+        l.stripe_log_bytes = input.stripe_log_bytes;
+    }
     l.stripe_log_offset = round_up(l.log_offset() + l.metadata_log_bytes, kMiB);
     l.data_offset = l.stripe_log_offset + l.stripe_log_bytes;
     const std::uint64_t end = size - kTailBytes;

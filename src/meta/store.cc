@@ -21,12 +21,12 @@ dev::BlockDevice* Store::device(MemberIndex index) const {
     return found == slots_.end() ? nullptr : found->second.device;
 }
 
-Outcome<MemberLayout> Store::layout_for(std::uint64_t device_bytes) const {
-    LayoutInput input;
-    input.device_bytes = device_bytes;
-    input.extent_bytes = state_.pool().extent_bytes;
-    input.pool_extents_max = state_.pool().extents_max;
-    return member_layout(input);
+LayoutInput Store::layout_sizes() const {
+    LayoutInput sizes;
+    sizes.extent_bytes = state_.pool().extent_bytes;
+    sizes.pool_extents_max = state_.pool().extents_max;
+    sizes.metadata_log_bytes = log_bytes_;
+    return sizes;
 }
 
 Outcome<void> Store::set_up(std::vector<Record> initial, std::vector<NewMember> members) {

@@ -139,8 +139,8 @@ class Store {
     // at add. invalid_argument when the device is too small (64 MiB is the smallest member).
     using LayoutInput = meta::LayoutInput;
     static Outcome<MemberLayout> layout(const LayoutInput& input) { return member_layout(input); }
-    // The same for a device that is to join this pool.
-    Outcome<MemberLayout> layout_for(std::uint64_t device_bytes) const;
+    // The sizes from which the layout of a device follows that is to join this pool.
+    LayoutInput layout_sizes() const;
 
   private:
     // A member that entries are written to.

@@ -6,6 +6,7 @@
 namespace xsan::meta {
 namespace {
 
+// What is read at a time doubles from one block up to this, so that little is read behind the end of a short log.
 constexpr std::uint64_t kReadBytes = 256 * 1024;
 
 struct Ring {
@@ -65,7 +66,7 @@ Task<void> read_lane(MemberStripeLog& log, Ring ring) {
         }
         const bool all_used = used == buffer.size() && used != 0;
         if (used != 0) log.memory.push_back(std::move(buffer));
-        chunk = needed != 0 ? needed : kReadBytes;
+        chunk = needed != 0 ? needed : std::min(2 * chunk, kReadBytes);
         needed_before = needed;
         if (all_used || needed != 0) continue;
         const std::uint64_t inside = ring.place.position % ring.place.lane_bytes;

@@ -114,8 +114,7 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
     XSAN_CO_CHECK_VOID(check_add(devices));
     std::vector<meta::Member> members;
     for (const NewDevice& device : devices) {
-        XSAN_CO_CHECK(auto member, make_member(device, state().pool().extent_bytes,
-                                               state().pool().extents_max, rng_));
+        XSAN_CO_CHECK(auto member, make_member(device, store_->layout_sizes(), rng_));
         members.push_back(std::move(member));
     }
     for (std::size_t i = 0; i < devices.size(); i++) {

@@ -88,6 +88,7 @@ void Pool::start_running() {
     options.reactors = static_cast<unsigned>(environment_.reactors.size());
     options.members_max = kMembersMax;
     options.buffers = environment_.buffers;
+    options.interlock_slots_log2 = environment_.interlock_slots_log2;
     if (state().pool().consistency == meta::Consistency::log) {
         const StripeLog::Context context{state(), members_, *groups_, *this, environment_.reactors};
         stripe_log_ = std::make_unique<StripeLog>(context, rng_.next());

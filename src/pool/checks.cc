@@ -100,7 +100,7 @@ Outcome<void> Pool::check_add(std::span<const NewDevice> devices) const {
     }
     Rng rng(1);  // for identifiers that nobody keeps
     for (const NewDevice& device : devices) {
-        XSAN_TRY(const auto member, make_member(device, pool.extent_bytes, pool.extents_max, rng));
+        XSAN_TRY(const auto member, make_member(device, store_->layout_sizes(), rng));
         XSAN_TRY_VOID(check_device_blocks(*device.device));
         extents += member.layout.extent_count;
         if (extents <= pool.extents_max) continue;

@@ -60,14 +60,34 @@ Outcome<void> check_options(const CreateOptions& options, std::span<const NewDev
     return {};
 }
 
+// They are fixed for ever: room to grow, and no more than the tables can have.
+Outcome<std::uint32_t> choose_limit(const CreateOptions& options, std::span<const NewDevice> devices) {
+    std::uint64_t extents = 0;
+    for (const NewDevice& d : devices) extents += d.device->limits().size_bytes / options.extent_bytes;
+    if (extents > meta::kExtentsMax) {
+        return Failure(Errc::invalid_argument,
+                       fmt::format("with extents of {} these drives would have {} of them, at most {} are "
+                                   "possible: choose a larger --extent",
+                                   format_size(options.extent_bytes), extents, meta::kExtentsMax));
+    }
+    if (options.extents_max == 0) return choose_extents_max(extents);
+    if (options.extents_max >= extents && options.extents_max <= meta::kExtentsMax) {
+        return options.extents_max;
+    }
+    return Failure(Errc::invalid_argument,
+                   fmt::format("a growth limit of {} extents is not possible: these drives have {}, and at most "
+                               "{} are possible",
+                               options.extents_max, extents, meta::kExtentsMax));
+}
+
 }  // namespace
 
 // The member record of a device that joins; the device is named when it is too small.
-Outcome<meta::Member> make_member(const NewDevice& device, std::uint64_t extent_bytes,
-                                  std::uint32_t extents_max, Rng& rng) {
+Outcome<meta::Member> make_member(const NewDevice& device, meta::LayoutInput sizes, Rng& rng) {
     const auto& limits = device.device->limits();
     const auto& identity = device.device->identity();
-    auto layout = meta::member_layout({limits.size_bytes, extent_bytes, extents_max});
+    sizes.device_bytes = limits.size_bytes;
+    auto layout = meta::member_layout(sizes);
     if (!layout) {
         return Failure(layout.error().code, fmt::format("{}: {}", identity.path, layout.error().message));
     }
@@ -101,16 +121,9 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, Creat
     first.pool.name = options.name;
     first.pool.consistency = options.consistency;
     first.pool.extent_bytes = options.extent_bytes;
-    std::uint64_t extents = 0;
-    for (const NewDevice& d : devices) extents += d.device->limits().size_bytes / options.extent_bytes;
-    if (extents > meta::kExtentsMax) {
-        co_return Failure(Errc::invalid_argument,
-                          fmt::format("with extents of {} these drives would have {} of them, at most {} are "
-                                      "possible: choose a larger --extent",
-                                      format_size(options.extent_bytes), extents, meta::kExtentsMax));
-    }
-    first.pool.extents_max = choose_extents_max(extents);
-    const std::uint32_t extents_max = first.pool.extents_max;
+    XSAN_CO_CHECK(first.pool.extents_max, choose_limit(options, devices));
+    const meta::LayoutInput sizes{0, options.extent_bytes, first.pool.extents_max,
+                                  options.metadata_log_bytes, options.stripe_log_bytes};
 
     std::vector<meta::Record> records;
     records.push_back(std::move(first));
@@ -119,8 +132,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, Creat
         meta::Record record;
         record.kind = meta::RecordKind::member_set;
         record.member_index = MemberIndex{static_cast<std::uint16_t>(i)};
-        XSAN_CO_CHECK(record.member,
-                      make_member(devices[i], options.extent_bytes, extents_max, pool->rng_));
+        XSAN_CO_CHECK(record.member, make_member(devices[i], sizes, pool->rng_));
         members.push_back({record.member_index, devices[i].device.get()});
         records.push_back(std::move(record));
     }

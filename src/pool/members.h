@@ -96,12 +96,27 @@ class MemberTable {
         }
     };
 
-    MemberTable() : slots_(kMembersMax) {}
-
-    Slot& slot(MemberIndex member) { return slots_[member.get()]; }
-    const Slot& slot(MemberIndex member) const { return slots_[member.get()]; }
+    // Slots are made on the control reactor, when a member is first spoken of, and never move.
+    Slot& slot(MemberIndex member) {
+        auto& place = chunks_.at(member.get() / kChunk);
+        Chunk* chunk = place.load(std::memory_order_acquire);
+        if (chunk == nullptr) {
+            owned_.push_back(std::make_unique<Chunk>());
+            chunk = owned_.back().get();
+            place.store(chunk, std::memory_order_release);
+        }
+        return (*chunk)[member.get() % kChunk];
+    }
+    const Slot& slot(MemberIndex member) const {
+        const Chunk* chunk = chunks_.at(member.get() / kChunk).load(std::memory_order_acquire);
+        XSAN_ASSERT(chunk != nullptr);
+        return (*chunk)[member.get() % kChunk];
+    }
+    // nullptr also for a member that nobody spoke of.
     dev::BlockDevice* live(MemberIndex member) const {
-        return slots_[member.get()].live.load(std::memory_order_acquire);
+        const Chunk* chunk = chunks_.at(member.get() / kChunk).load(std::memory_order_acquire);
+        if (chunk == nullptr) return nullptr;
+        return (*chunk)[member.get() % kChunk].live.load(std::memory_order_acquire);
     }
 
     // Gives the slot a device and the geometry of its member; it is not live yet.
@@ -123,7 +138,10 @@ class MemberTable {
     }
 
   private:
-    std::vector<Slot> slots_;
+    static constexpr std::size_t kChunk = 32;
+    using Chunk = std::array<Slot, kChunk>;
+    std::array<std::atomic<Chunk*>, kMembersMax / kChunk> chunks_{};
+    std::vector<std::unique_ptr<Chunk>> owned_;
 };
 
 }  // namespace xsan::pool

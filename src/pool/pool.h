@@ -43,6 +43,7 @@ struct Environment {
     // Placement extensions that pools may use; nullptr: those of this library. Outlives the pool.
     const wl::Registry* placements = nullptr;
     dev::BufferPool::Options buffers{};
+    unsigned interlock_slots_log2 = raid::EngineOptions{}.interlock_slots_log2;
     // raid::EngineOptions: up to which size whole stripes are logged with their payload.
     std::uint64_t log_payload_bytes_max = raid::EngineOptions{}.log_payload_bytes_max;
     // Bytes a second that a rebuild may write where the pool itself says nothing; 0: no limit.
@@ -67,6 +68,11 @@ struct CreateOptions {
     ec::Scheme scheme;
     std::uint64_t extent_bytes = 0;  // 0: chosen from the sizes
     meta::Consistency consistency = meta::Consistency::log;
+    // Fixed for ever, and on every member: how many extents the pool may have one day, and the size of the
+    // metadata log (meta::LayoutInput). 0: chosen, for large pools. Small ones make assembly cheap.
+    std::uint32_t extents_max = 0;
+    std::uint64_t metadata_log_bytes = 0;
+    std::uint64_t stripe_log_bytes = 0;  // of these members; those that join later have what fits their size
     // A volume that create_volume() makes next: what is wrong with it refuses the pool.
     std::optional<VolumeOptions> volume{};
 };
@@ -414,10 +420,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     bool scrub_paused_ = false;
 };
 
-// The member record of a device that joins a pool with these extents; the device is named when it is too
-// small.
-Outcome<meta::Member> make_member(const NewDevice& device, std::uint64_t extent_bytes,
-                                  std::uint32_t extents_max, Rng& rng);
+// The member record of a device that joins a pool of these sizes (device_bytes is the device's own); the device
+// is named when it is too small.
+Outcome<meta::Member> make_member(const NewDevice& device, meta::LayoutInput sizes, Rng& rng);
 // Between one cluster and as many as a map can have.
 Outcome<void> check_size_bounds(std::uint64_t size_bytes, std::uint32_t cluster_bytes);
 Outcome<void> check_first_volume(const VolumeOptions& volume, std::span<const NewDevice> devices,

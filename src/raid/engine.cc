@@ -11,7 +11,8 @@ Engine::Engine(GroupMap& map, FaultSink& faults, const EngineOptions& options)
       log_(options.log),
       log_payload_bytes_max_(options.log_payload_bytes_max),
       quiescence_(options.reactors),
-      traffic_(options.reactors, options.members_max) {
+      traffic_(options.reactors, options.members_max),
+      interlock_(options.interlock_slots_log2) {
     for (unsigned i = 0; i < options.reactors; i++) {
         per_reactor_.push_back(std::make_unique<PerReactor>(options.buffers));
     }

@@ -37,6 +37,8 @@ struct EngineOptions {
     unsigned reactors = 1;
     unsigned members_max = 1024;
     dev::BufferPool::Options buffers{};  // of each reactor
+    // Slots of the lock table of stripes, as a power of two: stripes that share one wait for each other.
+    unsigned interlock_slots_log2 = 14;
     StripeLog* log = nullptr;            // nullptr: none is kept
     // Overwrites of whole stripes up to so many bytes of data are logged with their payload: they
     // are never given up when a power cut and a member's loss meet.
@@ -212,7 +214,7 @@ class Engine {
     Quiescence quiescence_;
     Traffic traffic_;
     KeyedLock gate_{10};
-    KeyedLock interlock_{14};
+    KeyedLock interlock_;
     MoverTable movers_;
     std::vector<std::unique_ptr<PerReactor>> per_reactor_;
 };

@@ -22,7 +22,7 @@ constexpr bool kPooled = true;
 #endif
 
 constexpr std::size_t kStep = 128;
-constexpr std::size_t kClasses = 32;  // frames up to 4 KiB; larger ones are rare and go to malloc
+constexpr std::size_t kClasses = 36;  // frames up to 4.5 KiB; larger ones are rare and go to malloc
 constexpr std::size_t kKeepPerClass = 4096;
 
 struct FreeFrame {

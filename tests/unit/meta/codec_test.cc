@@ -296,6 +296,24 @@ TEST_CASE("layouts fit their devices, for every size and growth limit") {
     CHECK(!member_layout({64 * kMiB - 1, kMiB, kExtentsDefault}));
 }
 
+TEST_CASE("a member has the metadata log that is asked for, within its limits") {
+    const auto chosen = member_layout({64 * kMiB, kMiB, 1024});
+    REQUIRE(chosen);
+    CHECK(chosen->metadata_log_bytes == 2 * kMiB);
+    for (const std::uint64_t bytes : {kMetadataLogBytesMin, 2 * kMiB, 8 * kMiB + 4096}) {
+        const auto l = member_layout({64 * kMiB, kMiB, 1024, bytes});
+        REQUIRE(l);
+        CHECK(l->metadata_log_bytes == bytes);
+        CHECK(check_layout(*l, kMiB));
+    }
+    for (const std::uint64_t bytes :
+         {kMetadataLogBytesMin - 4096, kMetadataLogBytesMin + 512, kMetadataLogBytesMax + 4096}) {
+        const auto refused = member_layout({kGiB, kMiB, 1024, bytes});
+        REQUIRE(!refused);
+        CHECK(refused.error().code == Errc::invalid_argument);
+    }
+}
+
 TEST_CASE("a full pool's checkpoint fits its slot") {
     // One strip per group, every cluster mapped in a run of its own: the formula's worst case.
     for (const std::uint32_t extents : {1024u, kExtentsDefault, 1u << 20}) {

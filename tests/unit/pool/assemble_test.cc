@@ -160,6 +160,53 @@ TEST_CASE("a pool that is refused changes nothing") {
     for (auto& d : rig.drives) CHECK(d->counters().of(dev::IoKind::write).count == 0);
 }
 
+TEST_CASE("a pool has the growth limit and the log sizes that are asked for, also after drives joined") {
+    Rig rig(RigOptions{.scheme = "4+2", .members = 6});
+    const auto create = [&rig](std::uint32_t extents_max, std::uint64_t metadata, std::uint64_t stripe) {
+        std::vector<pool::NewDevice> devices;
+        for (unsigned i = 0; i < 6; i++) devices.push_back(rig.plug(i));
+        pool::CreateOptions o;
+        o.name = "tank";
+        o.scheme = rig.scheme();
+        o.extent_bytes = kMiB;
+        o.extents_max = extents_max;
+        o.metadata_log_bytes = metadata;
+        o.stripe_log_bytes = stripe;
+        return rig.world.run(pool::Pool::create(rig.environment(), std::move(o), devices));
+    };
+    struct Refused {
+        std::uint32_t extents_max;
+        std::uint64_t metadata, stripe;
+    };
+    for (const Refused& r : {Refused{100, 0, 0}, Refused{0, 4096, 0}, Refused{0, 0, 64 * 1024},
+                             Refused{0, 0, 8 * kMiB}}) {
+        const auto made = create(r.extents_max, r.metadata, r.stripe);
+        REQUIRE_FALSE(made.has_value());
+        CHECK(made.error().code == Errc::invalid_argument);
+    }
+    auto made = create(1024, 64 * 1024, kMiB);
+    REQUIRE(made.has_value());
+    rig.pool = std::move(*made);
+    rig.create_volume("data", 8 * kMiB);
+    // Many commits: the log is full again and again.
+    for (unsigned i = 1; i <= 60; i++) rig.require(rig.world.run(rig.pool->resize_volume("data", (8 + i) * kMiB)));
+    rig.add_drive(128 * kMiB);
+    std::vector<pool::NewDevice> joining;
+    joining.push_back(rig.plug(6));
+    rig.require(rig.world.run(rig.pool->add(joining)));
+    REQUIRE(rig.fill(rig.volume(), 0, kMiB) == Errc::ok);
+    rig.stop();
+    rig.require(rig.assemble());
+    CHECK(rig.holds(rig.volume(), 0, kMiB));
+    CHECK(rig.pool->state().pool().extents_max == 1024);
+    for (unsigned i = 0; i < 7; i++) {
+        const auto& layout = rig.pool->state().members()[i]->layout;
+        CHECK(layout.metadata_log_bytes == 64 * 1024);
+        CHECK(layout.stripe_log_bytes == (i < 6 ? kMiB : 8 * kMiB));
+    }
+    rig.stop();
+}
+
 TEST_CASE("an interrupted creation leaves no pool that starts") {
     Rig rig;
     rig.world.run_for(kMillisecond);
