@@ -131,6 +131,7 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
     const Examined& best = found[newest];
     const std::string& pool = state.pool().name;
     std::size_t votes = 0;
+    std::string unread;  // devices that know more than the newest that can be loaded
     std::set<MemberIndex> present;
     for (std::size_t i = 0; i < found.size(); i++) {
         const Examined& f = found[i];
@@ -151,6 +152,11 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
             return Failure(
                 Errc::corrupt,
                 fmt::format("{}: its layout is not the one that pool '{}' knows", f.name(), pool));
+        }
+        if (is_source_bad[i] && f.lineage() == best.lineage() && is_newer(f, best)) {
+            unread += (unread.empty() ? "" : ", ") + f.name();
+            plan.stale.push_back(i);
+            continue;
         }
         const Standing standing = standing_of(f, best);
         if (standing == Standing::contradicts) return forked(best, f);
@@ -179,7 +185,14 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
         plan.absent.push_back(index);
         missing += (missing.empty() ? "" : ", ") + describe_member(index, *member);
     }
-    if (votes * 2 > in_sync) return plan;
+    if (!unread.empty() && !accept_missing) {
+        return Failure(Errc::too_many_failures,
+                       fmt::format("pool '{}' cannot start: {} may know more than the others, but its "
+                                   "metadata cannot be loaded; try again, or accept the loss of what only it "
+                                   "knows with 'assemble --accept-missing'",
+                                   pool, unread));
+    }
+    if (votes * 2 > in_sync && unread.empty()) return plan;
     if (accept_missing) {
         plan.starts_new_lineage = true;
         return plan;
