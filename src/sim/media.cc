@@ -90,7 +90,12 @@ void Media::settle(std::unique_ptr<Write> write, bool durable) {
     write->completed_ = ++completions_;
     apply(visible_, *write, write->offset_, write->length_);
     if (durable || !volatile_cache_) {
-        apply(durable_, *write, write->offset_, write->length_);
+        // What is visible now is this write, where all of it arrived: share its pages.
+        if (write->gone_count_ == 0 && !write->data_.empty()) {
+            durable_.copy_range(visible_, write->offset_, write->length_);
+        } else {
+            apply(durable_, *write, write->offset_, write->length_);
+        }
         supersede_older(*write);
     } else {
         volatile_.push_back(std::move(write));

@@ -2,9 +2,12 @@
 #include "sim/sparse_image.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/byte_span.h"
+#include "reactor/frame_pool.h"
 
 namespace xsan::sim {
 namespace {
@@ -21,6 +24,36 @@ void each_piece(std::uint64_t offset, std::uint64_t length, F f) {
     }
 }
 
+// Pages and leaves come and go by the thousand in each crash state.
+template <class T>
+struct Pooled {
+    using value_type = T;
+    Pooled() = default;
+    template <class U>
+    Pooled(const Pooled<U>&) {}  // implicit: allocators are converted so
+    T* allocate(std::size_t count) { return static_cast<T*>(allocate_frame(count * sizeof(T))); }
+    void deallocate(T* memory, std::size_t count) { free_frame(memory, count * sizeof(T)); }
+    friend bool operator==(const Pooled&, const Pooled&) { return true; }
+};
+template <class T, class... Args>
+std::shared_ptr<T> make(const Args&... args) {
+    return std::allocate_shared<T>(Pooled<T>(), args...);
+}
+
+std::uint64_t page_hash(std::span<const std::byte> bytes, std::uint64_t index) {
+    if (all_zero(bytes)) return 0;
+    // Four sums beside each other: one would wait for its own multiplications.
+    std::uint64_t h[4] = {index, 1, 2, 3};
+    for (std::size_t at = 0; at < bytes.size(); at += sizeof h) {
+        std::uint64_t word[4];
+        std::memcpy(word, &bytes[at], sizeof word);
+        for (int i = 0; i < 4; i++) h[i] = (h[i] ^ word[i]) * 0x9E3779B97F4A7C15ull, h[i] ^= h[i] >> 29;
+    }
+    std::uint64_t all = 0;
+    for (const std::uint64_t one : h) all = (all ^ one) * 0xD1B54A32D192ED03ull, all ^= all >> 31;
+    return all;
+}
+
 }  // namespace
 
 std::size_t SparseImage::position(std::uint64_t leaf) const {
@@ -35,29 +68,42 @@ const SparseImage::Page* SparseImage::find(std::uint64_t page) const {
     return leaves_[at].leaf->pages[page % kLeafPages].get();
 }
 
-SparseImage::Page& SparseImage::writable(std::uint64_t page) {
+SparseImage::Leaf& SparseImage::writable_leaf(std::uint64_t page) {
     const std::uint64_t index = page / kLeafPages;
     const std::size_t at = position(index);
     if (at == leaves_.size() || leaves_[at].index != index) {
         leaves_.insert(leaves_.begin() + static_cast<std::ptrdiff_t>(at),
-                       Entry{index, std::make_shared<Leaf>()});
+                       Entry{index, make<Leaf>()});
     }
     std::shared_ptr<Leaf>& leaf = leaves_[at].leaf;
-    if (leaf.use_count() > 1) leaf = std::make_shared<Leaf>(*leaf);
-    std::shared_ptr<Page>& held = leaf->pages[page % kLeafPages];
+    if (leaf.use_count() > 1) leaf = make<Leaf>(*leaf);
+    leaf->held |= std::uint64_t{1} << page % kLeafPages;
+    leaf->unhashed |= std::uint64_t{1} << page % kLeafPages;
+    return *leaf;
+}
+
+SparseImage::Page& SparseImage::writable(std::uint64_t page) {
+    std::shared_ptr<Page>& held = writable_leaf(page).pages[page % kLeafPages];
     if (held == nullptr) {
-        held = std::make_shared<Page>();
+        held = make<Page>();
     } else if (held.use_count() > 1) {
-        held = std::make_shared<Page>(*held);
+        held = make<Page>(*held);
     }
     return *held;
 }
 
+void SparseImage::put(std::uint64_t page, std::shared_ptr<Page> content) {
+    writable_leaf(page).pages[page % kLeafPages] = std::move(content);
+}
+
 void SparseImage::drop(std::uint64_t page) {
     if (find(page) == nullptr) return;
-    std::shared_ptr<Leaf>& leaf = leaves_[position(page / kLeafPages)].leaf;
-    if (leaf.use_count() > 1) leaf = std::make_shared<Leaf>(*leaf);
-    leaf->pages[page % kLeafPages] = nullptr;
+    Leaf& leaf = writable_leaf(page);
+    const std::uint64_t bit = std::uint64_t{1} << page % kLeafPages;
+    leaf.pages[page % kLeafPages] = nullptr;
+    leaf.hashes[page % kLeafPages] = 0;
+    leaf.held &= ~bit;
+    leaf.unhashed &= ~bit;
 }
 
 // By leaves: metadata logs are read whole, and most of them was never written.
@@ -90,7 +136,13 @@ void SparseImage::write(std::uint64_t offset, std::span<const std::byte> data) {
     const std::byte* from = data.data();
     each_piece(offset, data.size(),
                [&](std::uint64_t page, std::uint64_t inside, std::uint64_t bytes) {
-                   std::memcpy(writable(page).data() + inside, from, bytes);
+                   if (bytes == kPageBytes) {
+                       auto content = std::allocate_shared_for_overwrite<Page>(Pooled<Page>());
+                       std::memcpy(content->data(), from, bytes);
+                       put(page, std::move(content));
+                   } else {
+                       std::memcpy(writable(page).data() + inside, from, bytes);
+                   }
                    from += bytes;
                });
 }
@@ -117,7 +169,13 @@ void SparseImage::zero(std::uint64_t offset, std::uint64_t length) {
 void SparseImage::copy_range(const SparseImage& other, std::uint64_t offset, std::uint64_t length) {
     each_piece(offset, length, [&](std::uint64_t page, std::uint64_t inside, std::uint64_t bytes) {
         const Page* held = other.find(page);
-        if (held != nullptr) {
+        if (bytes == kPageBytes) {
+            if (held == nullptr) {
+                drop(page);
+            } else if (held != find(page)) {
+                put(page, other.leaves_[other.position(page / kLeafPages)].leaf->pages[page % kLeafPages]);
+            }
+        } else if (held != nullptr) {
             std::memcpy(writable(page).data() + inside, held->data() + inside, bytes);
         } else if (find(page) != nullptr) {
             std::memset(writable(page).data() + inside, 0, bytes);
@@ -125,31 +183,37 @@ void SparseImage::copy_range(const SparseImage& other, std::uint64_t offset, std
     });
 }
 
+std::uint64_t SparseImage::held_pages(std::uint64_t offset) const {
+    const std::uint64_t page = offset / kPageBytes;
+    const unsigned shift = page % kLeafPages;
+    std::uint64_t held = 0;
+    std::size_t at = position(page / kLeafPages);
+    if (at == leaves_.size()) return 0;
+    if (leaves_[at].index == page / kLeafPages) held = leaves_[at++].leaf->held >> shift;
+    if (shift == 0 || at == leaves_.size() || leaves_[at].index != page / kLeafPages + 1) return held;
+    return held | leaves_[at].leaf->held << (kLeafPages - shift);
+}
+
 std::size_t SparseImage::page_count() const {
     std::size_t count = 0;
-    for (const Entry& e : leaves_) {
-        for (const auto& page : e.leaf->pages)
-            count += page != nullptr ? 1 : 0;
-    }
+    for (const Entry& e : leaves_)
+        count += static_cast<std::size_t>(std::popcount(e.leaf->held));
     return count;
 }
 
+// A sum over the pages, each with its place in it, so that the order does not matter; 0: all zeros.
 std::uint64_t SparseImage::hash() const {
-    std::uint64_t h = 0xcbf29ce484222325ull;
-    const auto mix = [&h](std::uint64_t word) { h = (h ^ word) * 0x100000001b3ull, h ^= h >> 29; };
+    std::uint64_t sum = 0;
     for (const Entry& e : leaves_) {
-        for (std::uint64_t i = 0; i < kLeafPages; i++) {
-            const Page* page = e.leaf->pages[i].get();
-            if (page == nullptr || all_zero(*page)) continue;
-            mix(e.index * kLeafPages + i);
-            for (std::size_t at = 0; at < kPageBytes; at += 8) {
-                std::uint64_t word = 0;
-                std::memcpy(&word, page->data() + at, 8);
-                mix(word);
-            }
+        const Leaf& leaf = *e.leaf;
+        for (; leaf.unhashed != 0; leaf.unhashed &= leaf.unhashed - 1) {
+            const auto i = static_cast<std::size_t>(std::countr_zero(leaf.unhashed));
+            leaf.hashes[i] = page_hash(*leaf.pages[i], e.index * kLeafPages + i);
         }
+        for (std::uint64_t held = leaf.held; held != 0; held &= held - 1)
+            sum += leaf.hashes[static_cast<std::size_t>(std::countr_zero(held))];
     }
-    return h;
+    return sum;
 }
 
 bool operator==(const SparseImage& a, const SparseImage& b) {
@@ -160,7 +224,7 @@ bool operator==(const SparseImage& a, const SparseImage& b) {
                 if (page == nullptr) continue;
                 const auto* twin = other.find(e.index * SparseImage::kLeafPages + i);
                 if (twin == page) continue;
-                if (twin == nullptr ? !all_zero(*page) : !same_bytes(*twin, *page)) return false;
+                if (twin == nullptr ? !all_zero(*page) : *twin != *page) return false;
             }
         }
         return true;

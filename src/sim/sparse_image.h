@@ -22,7 +22,7 @@ class SparseImage {
     void read(std::uint64_t offset, std::span<std::byte> out) const;
     void write(std::uint64_t offset, std::span<const std::byte> data);
     void zero(std::uint64_t offset, std::uint64_t length);
-    // Makes [offset, offset + length) equal to that range of `other`.
+    // Makes [offset, offset + length) equal to that range of `other`; whole pages become shared.
     void copy_range(const SparseImage& other, std::uint64_t offset, std::uint64_t length);
 
     // The bytes of an aligned page, nullptr when they are zeros that nobody wrote. Valid until the
@@ -31,8 +31,11 @@ class SparseImage {
         const Page* held = find(offset / kPageBytes);
         return held == nullptr ? nullptr : held->data();
     }
+    // Which of the 64 pages from this aligned offset on are held: bit i is page i.
+    std::uint64_t held_pages(std::uint64_t offset) const;
     std::size_t page_count() const;  // pages held
-    std::uint64_t hash() const;      // of the content
+    // Of the content. Kept with what did not change, so that hashing copies again costs what differs.
+    std::uint64_t hash() const;
     friend bool operator==(const SparseImage& a, const SparseImage& b);
 
   private:
@@ -40,6 +43,9 @@ class SparseImage {
     static constexpr std::uint64_t kLeafPages = 64;
     struct Leaf {
         std::array<std::shared_ptr<Page>, kLeafPages> pages;
+        mutable std::array<std::uint64_t, kLeafPages> hashes{};  // of each page
+        std::uint64_t held = 0;                                  // pages that are there, by bit
+        mutable std::uint64_t unhashed = 0;  // pages whose hash is not known, by bit
     };
     struct Entry {
         std::uint64_t index;  // of the leaf
@@ -47,7 +53,10 @@ class SparseImage {
     };
 
     const Page* find(std::uint64_t page) const;
-    Page& writable(std::uint64_t page);  // makes, or makes unshared, what is missing
+    // Made, or made unshared; its page is about to change.
+    Leaf& writable_leaf(std::uint64_t page);
+    Page& writable(std::uint64_t page);  // likewise
+    void put(std::uint64_t page, std::shared_ptr<Page> content);
     void drop(std::uint64_t page);
     std::size_t position(std::uint64_t leaf) const;  // the first entry not before `leaf`
 

@@ -11,6 +11,7 @@ namespace xsan::simtest {
 namespace {
 
 constexpr std::uint64_t kDriveBytes = 64 * kMiB;
+constexpr std::uint32_t kExtentsMax = 1024;  // more than all drives of a run can have
 
 sim::WorldOptions world_options(const Config& config) {
     sim::WorldOptions options;
@@ -50,6 +51,16 @@ ec::Scheme Bed::scheme() const {
     return *scheme;
 }
 
+meta::MemberLayout Bed::layout(unsigned drive) const {
+    const bool small = config.metadata_log_bytes != 0;
+    const bool is_first = drive < config.members + config.spares;
+    const auto layout = meta::member_layout({kDriveBytes, kMiB, small ? kExtentsMax : meta::kExtentsDefault,
+                                             config.metadata_log_bytes,
+                                             is_first ? config.stripe_log_bytes : 0});
+    XSAN_ASSERT(layout.has_value());
+    return *layout;
+}
+
 std::unique_ptr<dev::BlockDevice> Bed::plug(unsigned drive) {
     return std::make_unique<test::Plug>(*drives[drive]);
 }
@@ -59,9 +70,8 @@ pool::Environment Bed::environment() {
     for (unsigned i = 0; i < world.reactor_count(); i++)
         environment.reactors.push_back(&world.reactor(i));
     environment.seed = mix_seed(world.choices().seed(), world.now());
-    // Whole stripes logged without their payload may end as I/O errors where a cut and a loss meet:
-    // that is promised to be so, and would hide what must not be an error.
-    environment.log_payload_bytes_max = UINT64_MAX;
+    environment.interlock_slots_log2 = 8;
+    environment.log_payload_bytes_max = config.log_payload_bytes_max;
     return environment;
 }
 
@@ -74,6 +84,9 @@ Task<Outcome<void>> Bed::create() {
     options.scheme = scheme();
     options.extent_bytes = kMiB;
     options.consistency = config.policy;
+    if (config.metadata_log_bytes != 0) options.extents_max = kExtentsMax;
+    options.metadata_log_bytes = config.metadata_log_bytes;
+    options.stripe_log_bytes = config.stripe_log_bytes;
     auto made = co_await pool::Pool::create(environment(), std::move(options), devices);
     if (!made) co_return made.error();
     pool = std::move(*made);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "meta/layout.h"
 #include "pool/pool.h"
 #include "pool/volume.h"
 #include "sim/choice_stream.h"
@@ -29,6 +30,8 @@ class Bed {
 
     sim::SimDevice& add_drive();
     ec::Scheme scheme() const;
+    // All drives are of one size, but those that are added later have a larger stripe log.
+    meta::MemberLayout layout(unsigned drive) const;
     unsigned losses_promised() const { return scheme().losses_promised(); }
     // The extra path, where given, is a second drive in place of one: a clone.
     std::unique_ptr<dev::BlockDevice> plug(unsigned drive);

@@ -13,7 +13,7 @@ CampaignResult run_campaign(const CampaignOptions& options) {
     CampaignResult result;
     const double begin = options.seconds == nullptr ? 0 : options.seconds();
     std::uint64_t seed = options.seed;
-    for (;; seed++) {
+    for (;; seed += options.seed_step) {
         if (result.stats.states >= options.states) break;
         if (options.seconds_max > 0 && options.seconds() - begin > options.seconds_max) break;
         const Plan plan = generate(seed, options.plan);
@@ -35,7 +35,6 @@ CampaignResult run_campaign(const CampaignOptions& options) {
         }
         if (!options.keep_going) break;
     }
-    result.seed_next = seed + 1;
     return result;
 }
 
@@ -44,12 +43,12 @@ std::string summary(const Stats& stats, double seconds) {
     for (const auto& [kind, count] : stats.faults)
         faults += fmt::format("{}{} {}", faults.empty() ? "" : ", ", count, kind);
     return fmt::format(
-        "{} states ({} nested, {} deep) in {:.1f} s, {:.0f} states/s; {} runs, {} operations, {} "
-        "rows, {} reads with losses, {} refusals; a state: {} steps, {} requests, {} KiB read; "
+        "{} states ({} nested, {} deep; {} more repeated) in {:.1f} s, {:.0f} states/s; {} runs, {} operations, {} "
+        "rows, {} reads with losses, {} looks at rest, {} refusals; a state: {} steps, {} requests, {} KiB read; "
         "faults: {}",
-        stats.states, stats.nested, stats.deepest, seconds,
+        stats.states, stats.nested, stats.deepest, stats.repeated, seconds,
         seconds > 0 ? static_cast<double>(stats.states) / seconds : 0.0, stats.runs,
-        stats.operations, stats.rows_checked, stats.loss_reads, stats.refusals,
+        stats.operations, stats.rows_checked, stats.loss_reads, stats.at_rest, stats.refusals,
         stats.steps / std::max<std::uint64_t>(stats.states, 1),
         stats.requests / std::max<std::uint64_t>(stats.states, 1),
         stats.read_bytes / 1024 / std::max<std::uint64_t>(stats.states, 1),

@@ -12,6 +12,7 @@ namespace xsan::simtest {
 
 struct CampaignOptions {
     std::uint64_t seed = 1;
+    std::uint64_t seed_step = 1;  // to the next run's
     std::uint64_t states = 20'000;
     double seconds_max = 0;  // 0: no limit
     PlanOptions plan;
@@ -27,7 +28,6 @@ struct CampaignResult {
     std::uint64_t findings = 0;
     MaybeFinding first;
     Plan plan;  // that found it, as generated
-    std::uint64_t seed_next = 0;
 };
 
 CampaignResult run_campaign(const CampaignOptions& options);

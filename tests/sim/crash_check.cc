@@ -9,6 +9,8 @@
 #include <set>
 
 #include "base/rng.h"
+#include "meta/examine.h"
+#include "meta/layout.h"
 #include "sim/reader.h"
 
 namespace xsan::simtest {
@@ -16,6 +18,7 @@ namespace {
 
 constexpr sim::ChoiceLabel kCheck{sim::Subsystem::check, 0};
 constexpr TimeNs kResyncMost = 3600 * kSecond;
+constexpr std::uint64_t kPageOfLog = 4096;
 
 class CrashCheck {
   public:
@@ -28,10 +31,15 @@ class CrashCheck {
             if (state.absent[i]) bed_->drives[i]->vanish();
             bed_->drives[i]->restore(state.images[i]);
         }
+        rotten_ = state.rotten;
+        mislead();
+        for (unsigned i = 0; i < bed_->drives.size(); i++) watch(i);
     }
 
     MaybeFinding run() {
-        stats_.states++;
+        // What was checked before in this run is checked against all that was promised since, but
+        // counts once.
+        stats_.seen.insert(state_.content_hash()).second ? stats_.states++ : stats_.repeated++;
         stats_.deepest = std::max<std::uint64_t>(stats_.deepest, state_.depth);
         MaybeFinding found = bring_up();
         if (!found && bed_->pool != nullptr) found = check_serving();
@@ -40,7 +48,11 @@ class CrashCheck {
             static_cast<void>(bed_.release());  // what is stuck cannot be taken apart
             return found;
         }
-        if (bed_->pool != nullptr) bed_->abandon();
+        if (bed_->pool != nullptr) {
+            const std::vector<unsigned> drives = drives_in_sync();
+            bed_->abandon();
+            if (!found && is_undamaged() && choices_.chance(5, kCheck)) found = check_at_rest(drives);
+        }
         count();
         return found;
     }
@@ -55,13 +67,23 @@ class CrashCheck {
         }
     }
     bool beyond() const { return state_.config->mode == Mode::beyond; }
-    Judge judge() const { return {state_.model, state_.observed, beyond()}; }
+    Judge judge() const {
+        const bool lost = state_.impaired > 0 || misled_ || std::ranges::count(state_.absent, true) > 0;
+        return {state_.model, state_.observed, beyond(), lost && !state_.config->logs_all_payload()};
+    }
+    void mislead();
+    void watch(unsigned drive);
 
     MaybeFinding bring_up();
     MaybeFinding assemble(bool accept_missing);
     MaybeFinding check_serving();
     MaybeFinding read(const Judge& judge, Observed& observed);
     MaybeFinding wait_for_resync();
+    bool is_undamaged() const {
+        return !beyond() && !misled_ && state_.rotten.empty() && !state_.may_lack_votes;
+    }
+    std::vector<unsigned> drives_in_sync();
+    MaybeFinding check_at_rest(const std::vector<unsigned>& drives);
     MaybeFinding read_with_losses(const Observed& observed);
     MaybeFinding cut_again(const Observed* observed);
     MaybeFinding hang(const char* where) {
@@ -82,14 +104,70 @@ class CrashCheck {
     sim::ChoiceStream choices_;
     std::unique_ptr<Bed> bed_;
     Outcome<void> assembled_;
+    bool misled_ = false;           // a read of metadata goes wrong while it is assembled
+    std::vector<Rotten> rotten_;    // that no read has met yet
     MaybeFinding nested_;  // found by a cut of a running assembly
 };
+
+// Now and then one read of metadata, or of the stripe log, gives an error or something else's content: no
+// more than the loss of one member, where one may be lost.
+void CrashCheck::mislead() {
+    const bool logged = state_.config->policy == meta::Consistency::log;
+    if (!logged || state_.impaired > 0 || bed_->losses_promised() == 0 || !choices_.chance(8, kCheck)) return;
+    if (std::ranges::count(state_.absent, true) > 0) return;
+    const unsigned drive = choices_.below(static_cast<std::uint32_t>(bed_->drives.size()), kCheck);
+    const meta::MemberLayout layout = bed_->layout(drive);
+    sim::FaultRule rule;
+    rule.on = dev::IoKind::read;
+    rule.count = 1;
+    const std::uint32_t region = choices_.below(4, kCheck);
+    rule.offset = region == 0   ? 0
+                  : region == 1 ? layout.metadata_offset
+                  : region == 2 ? layout.log_offset()
+                                : layout.stripe_log_offset;
+    rule.length = region == 0   ? meta::kHeadBytes
+                  : region == 1 ? 2 * layout.checkpoint_slot_bytes
+                  : region == 2 ? layout.metadata_log_bytes
+                                : layout.stripe_log_bytes;
+    // A batch of the stripe log that is not whole looks as if it had never been written.
+    if (region != 3 && choices_.flip(kCheck)) {
+        rule.kind = sim::FaultKind::misdirected;
+        rule.target_offset = layout.metadata_offset + choices_.below(256, kCheck) * kPageOfLog;
+    }
+    misled_ = true;
+    bed_->drives[drive]->faults().add(rule);
+}
+
+void CrashCheck::watch(unsigned drive) {
+    sim::SimDevice& device = *bed_->drives[drive];
+    if (misled_) {
+        device.on_fault = [this, drive](sim::FaultKind kind, const dev::IoRequest& request) {
+            const auto fault = kind == sim::FaultKind::error ? "read error" : "misdirected read";
+            stats_.faults[fault]++;
+            stats_.cells.hit({fault, state_name(*bed_, impaired()), region_of(bed_->layout(drive), request),
+                              io_name(request.kind)});
+        };
+    }
+    if (rotten_.empty()) return;
+    device.on_io = [this, drive](dev::IoKind kind, std::uint64_t offset, std::uint64_t length) {
+        if (kind == dev::IoKind::read && bed_->pool == nullptr) {
+            count_rot(*bed_, rotten_, {drive, offset, length}, stats_);
+        }
+    };
+}
 
 MaybeFinding CrashCheck::bring_up() {
     MaybeFinding found = assemble(false);
     if (found || bed_->pool != nullptr) return found;
-    const bool any_absent = std::ranges::count(state_.absent, true) > 0;
-    const bool may_refuse = any_absent && assembled_.error().code == Errc::too_many_failures;
+    if (misled_ && assembled_.error().code == Errc::too_many_failures) {
+        // Tried again, the read that failed does not.
+        for (const auto& drive : bed_->drives) drive->faults().clear();
+        found = assemble(false);
+        if (found || bed_->pool != nullptr) return found;
+    }
+    const bool lacks_votes =
+        misled_ || state_.may_lack_votes || std::ranges::count(state_.absent, true) > 0;
+    const bool may_refuse = lacks_votes && assembled_.error().code == Errc::too_many_failures;
     if (may_refuse) {
         // Without a majority an administrator has to say that nobody knows more.
         stats_.refusals++;
@@ -153,6 +231,46 @@ MaybeFinding CrashCheck::check_serving() {
     return found;
 }
 
+std::vector<unsigned> CrashCheck::drives_in_sync() {
+    std::vector<unsigned> drives;
+    const auto& members = bed_->pool->state().members();
+    for (std::size_t i = 0; i < members.size(); i++) {
+        const MemberIndex index{static_cast<std::uint16_t>(i)};
+        if (!members[i] || members[i]->state != meta::MemberState::in_sync) continue;
+        if (bed_->pool->groups().live_device(index) == nullptr) continue;
+        const unsigned drive = drive_of(*members[i]);
+        if (!bed_->drives[drive]->is_gone()) drives.push_back(drive);
+    }
+    return drives;
+}
+
+// Nothing is under way: every member in sync has four good superblocks, a whole log that ends where the
+// others' do, and tables that can be loaded from it.
+MaybeFinding CrashCheck::check_at_rest(const std::vector<unsigned>& drives) {
+    stats_.at_rest++;
+    MaybeFinding found;
+    const auto task = [](CrashCheck& self, const std::vector<unsigned>& all, MaybeFinding& out) -> Task<void> {
+        std::optional<meta::LogPosition> end;
+        for (const unsigned drive : all) {
+            auto examined = co_await meta::examine(*self.bed_->drives[drive]);
+            const std::string who = fmt::format("at rest: drive {}: ", drive);
+            if (!examined) {
+                out = finding("tables", who + examined.error().message);
+                co_return;
+            }
+            if (examined->copies_valid != meta::kSuperblockCopies || examined->is_log_damaged)
+                out = finding("tables", who + examined->note);
+            if (end && !end->same_point(examined->end)) out = finding("tables", who + "another end of its log");
+            end = examined->end;
+            auto state = co_await meta::load_state(*examined);
+            if (!state) out = finding("tables", who + state.error().message);
+            if (out) co_return;
+        }
+    };
+    if (!bed_->finish(task(*this, drives, found))) return hang("looking at what is at rest");
+    return found;
+}
+
 // Fails members that may be lost, and reads everything again.
 MaybeFinding CrashCheck::read_with_losses(const Observed& observed) {
     const unsigned promised = bed_->losses_promised();
@@ -195,6 +313,8 @@ MaybeFinding CrashCheck::cut_again(const Observed* observed) {
     next.seed = mix_seed(state_.seed, choices_.below(1u << 30, kCheck));
     next.depth = state_.depth + 1;
     next.impaired = impaired();
+    next.may_lack_votes = state_.may_lack_votes;
+    if (misled_ && bed_->pool == nullptr) next.impaired = std::max(next.impaired, 1u);
     sim::ChoiceStream kept(mix_seed(next.seed, 1));
     for (const auto& drive : bed_->drives) {
         next.images.push_back(drive->cut_image(kept));
@@ -207,6 +327,13 @@ MaybeFinding CrashCheck::cut_again(const Observed* observed) {
 }
 
 }  // namespace
+
+std::uint64_t CrashState::content_hash() const {
+    std::uint64_t hash = 0;
+    for (std::size_t i = 0; i < images.size(); i++)
+        hash = mix_seed(hash, absent[i] ? 0 : images[i].hash() | 1);
+    return hash;
+}
 
 MaybeFinding check_crash(const CrashState& state, Stats& stats, std::uint64_t& hash) {
     CrashCheck check(state, stats, hash);

@@ -21,6 +21,13 @@ namespace xsan::simtest {
 
 inline constexpr unsigned kDepthMax = 3;
 
+// A byte of metadata that flipped.
+struct Rotten {
+    unsigned drive = 0;
+    std::uint64_t offset = 0;
+    std::byte value{};  // that is there now
+};
+
 struct CrashState {
     const Config* config = nullptr;
     const Model* model = nullptr;
@@ -28,8 +35,14 @@ struct CrashState {
     std::vector<sim::SparseImage> images;
     std::vector<bool> absent;  // drives that are not there at assembly
     unsigned impaired = 0;     // members that do not count as whole: of them at most P
+    // Metadata of a member is damaged: without its vote assembly may ask for an administrator.
+    bool may_lack_votes = false;
+    std::vector<Rotten> rotten;
     std::uint64_t seed = 0;
     unsigned depth = 1;
+
+    // Of what is on the drives, and which of them are there.
+    std::uint64_t content_hash() const;
 };
 
 // The trace hash of all that happened in it goes into `hash`.
@@ -39,6 +52,14 @@ MaybeFinding check_crash(const CrashState& state, Stats& stats, std::uint64_t& h
 std::string_view state_name(Bed& bed, unsigned impaired);
 // Counts what is outstanding on the drives as hit by the fault.
 void count_outstanding(Bed& bed, std::string_view fault, std::string_view state, Stats& stats);
+
+// A read came upon bytes that had rotted, in assembly: counts and forgets those.
+struct ReadRange {
+    unsigned drive;
+    std::uint64_t offset;
+    std::uint64_t length;
+};
+void count_rot(Bed& bed, std::vector<Rotten>& rotten, const ReadRange& read, Stats& stats);
 
 // Members (and strips on no member) that keep the pool from being whole.
 unsigned impaired_members(Bed& bed);

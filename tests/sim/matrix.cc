@@ -7,6 +7,14 @@
 
 namespace xsan::simtest {
 
+namespace {
+
+bool is_due(const Cell& cell, bool logged) {
+    return cell.policy == Cell::Policy::any || (cell.policy == Cell::Policy::log) == logged;
+}
+
+}  // namespace
+
 const std::vector<Cell>& matrix() {
     static const std::vector<Cell> cells{
         // Power cuts: in user writes, healthy and degraded.
@@ -14,24 +22,26 @@ const std::vector<Cell>& matrix() {
         {"cut", "healthy", "data", "write"},
         {"cut", "healthy", "data", "flush"},
         {"cut", "healthy", "data", "zero"},
-        {"cut", "healthy", "stripe log", "write", true},
-        {"cut", "degraded", "data", "read", true},
-        {"cut", "degraded", "data", "write", true},
-        {"cut", "degraded", "data", "flush", true},
-        {"cut", "degraded", "stripe log", "write", true},
-        {"cut", "no parity left", "data", "read", true},
-        {"cut", "no parity left", "data", "write", true},
-        {"cut", "no parity left", "stripe log", "write", true},
+        {"cut", "healthy", "stripe log", "write", Cell::Policy::log},
+        {"cut", "degraded", "data", "read", Cell::Policy::log},
+        {"cut", "degraded", "data", "write", Cell::Policy::log},
+        {"cut", "degraded", "data", "flush", Cell::Policy::log},
+        {"cut", "degraded", "stripe log", "write", Cell::Policy::log},
+        {"cut", "no parity left", "data", "read", Cell::Policy::log},
+        {"cut", "no parity left", "data", "write", Cell::Policy::log},
+        {"cut", "no parity left", "stripe log", "write", Cell::Policy::log},
         // In background work.
-        {"cut", "rebuild", "data", "read", true},
-        {"cut", "rebuild", "data", "write", true},
-        {"cut", "rebuild", "metadata log", "write", true},
-        {"cut", "rebuild", "stripe log", "write", true},
+        {"cut", "rebuild", "data", "read", Cell::Policy::log},
+        {"cut", "rebuild", "data", "write", Cell::Policy::log},
+        {"cut", "rebuild", "metadata log", "write", Cell::Policy::log},
+        {"cut", "rebuild", "stripe log", "write", Cell::Policy::log},
         {"cut", "scrub", "data", "read"},
-        {"cut", "resync", "data", "read"},
+        {"cut", "resync", "data", "read", Cell::Policy::resync},
         // In metadata.
         {"cut", "healthy", "metadata log", "write"},
-        {"cut", "degraded", "metadata log", "write", true},
+        {"cut", "healthy", "checkpoint", "write"},
+        {"cut", "healthy", "superblock", "write"},
+        {"cut", "degraded", "metadata log", "write", Cell::Policy::log},
         {"cut", "stop", "metadata log", "write"},
         {"cut", "stop", "checkpoint", "write"},
         {"cut", "stop", "superblock", "write"},
@@ -41,24 +51,24 @@ const std::vector<Cell>& matrix() {
         {"cut", "assembly", "checkpoint", "read"},
         {"cut", "assembly", "metadata log", "read"},
         {"cut", "assembly", "metadata log", "write"},
-        {"cut", "assembly", "stripe log", "read", true},
-        {"cut", "assembly", "stripe log", "write", true},
-        {"cut", "assembly", "data", "write", true},
+        {"cut", "assembly", "stripe log", "read", Cell::Policy::log},
+        {"cut", "assembly", "stripe log", "write", Cell::Policy::log},
+        {"cut", "assembly", "data", "write", Cell::Policy::log},
         // A cut together with a loss: of members that have data or parity of the stripe in flight.
-        {"cut and loss", "", "data", "write", true},
-        {"cut and loss", "", "stripe log", "write", true},
+        {"cut and loss", "", "data", "write", Cell::Policy::log},
+        {"cut and loss", "", "stripe log", "write", Cell::Policy::log},
         // Read errors: transient ones and latent ones.
         {"read error", "healthy", "data", "read"},
         {"read error", "degraded", "data", "read"},
         {"read error", "rebuild", "data", "read"},
         {"read error", "scrub", "data", "read"},
-        {"read error", "assembly", "stripe log", "read", true},
+        {"read error", "assembly", "stripe log", "read", Cell::Policy::log},
         // Write and flush errors.
         {"write error", "healthy", "data", "write"},
         {"write error", "degraded", "data", "write"},
         {"write error", "rebuild", "data", "write"},
         {"write error", "healthy", "metadata log", "write"},
-        {"write error", "", "stripe log", "write", true},
+        {"write error", "", "stripe log", "write", Cell::Policy::log},
         {"flush error", "healthy", "data", "flush"},
         {"flush error", "degraded", "data", "flush"},
         {"flush error", "rebuild", "data", "flush"},
@@ -69,15 +79,27 @@ const std::vector<Cell>& matrix() {
         {"vanish", "degraded", "data", "write"},
         {"vanish", "rebuild", "data", ""},
         {"vanish", "", "metadata log", "write"},
-        {"vanish", "", "stripe log", "write", true},
+        {"vanish", "", "stripe log", "write", Cell::Policy::log},
         // Drives that come back.
         {"stale return", "degraded", "", "join"},
         {"stale return", "rebuild", "", "join"},
         {"stale return", "assembly", "", "join"},
         {"clone", "assembly", "", "join"},
-        // Silent damage of what is checksummed.
+        // Silent damage of what is checksummed, and of data where a scrub can tell.
         {"bit rot", "assembly", "superblock", "read"},
+        {"bit rot", "assembly", "metadata log", "read", Cell::Policy::log},
+        {"bit rot", "assembly", "checkpoint", "read", Cell::Policy::log},
+        {"bit rot", "scrub", "data", "read"},
         {"lost write", "", "superblock", "write"},
+        {"lost write", "", "metadata log", "write"},
+        {"lost write", "", "checkpoint", "write"},
+        {"misdirected write", "", "metadata log", "write"},
+        {"misdirected write", "", "checkpoint", "write"},
+        {"misdirected read", "assembly", "metadata log", "read", Cell::Policy::log},
+        {"misdirected read", "assembly", "checkpoint", "read", Cell::Policy::log},
+        {"read error", "assembly", "metadata log", "read", Cell::Policy::log},
+        {"read error", "assembly", "checkpoint", "read", Cell::Policy::log},
+        {"read error", "assembly", "superblock", "read", Cell::Policy::log},
         {"slow", "", "data", "read"},
         {"slow", "", "data", "write"},
         {"slow", "", "", "flush"},
@@ -109,7 +131,7 @@ void MatrixCounts::add(const MatrixCounts& other) {
 std::uint64_t empty_cells(const MatrixCounts& counts, bool logged) {
     std::uint64_t empty = 0;
     for (std::size_t i = 0; i < matrix().size(); i++) {
-        if ((logged || !matrix()[i].log_only) && counts.count(i) == 0) empty++;
+        if (is_due(matrix()[i], logged) && counts.count(i) == 0) empty++;
     }
     return empty;
 }
@@ -119,10 +141,10 @@ std::string print_matrix(const MatrixCounts& counts, bool logged) {
     const auto any = [](std::string_view name) { return name.empty() ? "any" : name; };
     for (std::size_t i = 0; i < matrix().size(); i++) {
         const Cell& c = matrix()[i];
-        const bool counted = logged || !c.log_only;
+        const bool counted = is_due(c, logged);
         text += fmt::format("{:>10}  {:14} {:15} {:13} {:6}{}\n", counts.count(i), c.fault,
                             any(c.state), any(c.region), any(c.io),
-                            !counted                 ? "  (with the log)"
+                            !counted                 ? "  (another policy's)"
                             : counts.count(i) == 0 ? "  EMPTY"
                                                    : "");
     }

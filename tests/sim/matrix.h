@@ -28,12 +28,15 @@ struct Cell {
     std::string_view state;  // empty: any; so for the others
     std::string_view region;
     std::string_view io;
-    bool log_only = false;  // needs consistency `log`
+    enum class Policy : std::uint8_t { any, log, resync };
+    Policy policy = Policy::any;  // that it needs
 };
 const std::vector<Cell>& matrix();
 
 class MatrixCounts {
   public:
+    MatrixCounts() = default;
+    explicit MatrixCounts(std::vector<std::uint64_t> counts) : counts_(std::move(counts)) {}
     void hit(const Hit& hit);
     std::uint64_t count(std::size_t cell) const {
         return cell < counts_.size() ? counts_[cell] : 0;
@@ -44,7 +47,7 @@ class MatrixCounts {
     std::vector<std::uint64_t> counts_;
 };
 
-// One line per cell, and at the end how many are empty. `logged`: with the cells of the stripe log.
+// One line per cell, and at the end how many are empty. `logged`: by policy log, else resync.
 std::string print_matrix(const MatrixCounts& counts, bool logged);
 std::uint64_t empty_cells(const MatrixCounts& counts, bool logged);
 

@@ -67,6 +67,7 @@ Tick VolumeModel::begin_zero(Range range) {
 
 void VolumeModel::end_write(Range range, Tick start, bool ok, bool fua) {
     const Tick end = ++now_;
+    if (ok) unreadable_.erase(unreadable_.lower_bound(range.first), unreadable_.lower_bound(range.end()));
     for (std::uint64_t g = range.first; g < range.end(); g++) {
         for (Version& v : versions_[g]) {
             if (v.start != start || v.end != kOpen) continue;
@@ -107,6 +108,15 @@ bool VolumeModel::allows_after_cut(std::uint64_t granule, std::uint64_t word) co
     });
 }
 
+bool VolumeModel::is_unsettled(std::uint64_t granule) const {
+    return std::ranges::any_of(versions(granule), [](const Version& v) { return !v.durable; });
+}
+
+bool VolumeModel::is_unreadable(Range range) const {
+    const auto at = unreadable_.lower_bound(range.first);
+    return at != unreadable_.end() && *at < range.end();
+}
+
 // A running read may still give what was superseded after it began.
 void VolumeModel::forget(std::vector<Version>& all) const {
     const Tick oldest = reads_.empty() ? now_ : *reads_.begin();
@@ -121,8 +131,13 @@ void VolumeModel::settle(const Words& words) {
     XSAN_ASSERT(reads_.empty());
     const Tick now = ++now_;
     for (const std::uint64_t g : touched_) {
-        if (g < words.size() && words[g] != kUnreadable)
+        if (g >= words.size()) continue;
+        if (words[g] == kUnreadable) {
+            unreadable_.insert(g);
+        } else {
+            unreadable_.erase(g);
             versions_[g].assign(1, Version{words[g], now, now, true, true});
+        }
     }
 }
 

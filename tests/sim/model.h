@@ -76,10 +76,15 @@ class VolumeModel {
     // May a read that began at `start` give this?
     bool allows(std::uint64_t granule, std::uint64_t word, Tick start) const;
     bool allows_after_cut(std::uint64_t granule, std::uint64_t word) const;
+    // Was it under way, or not durable yet, at the cut? Where a member was lost with it, and its stripe
+    // was logged by checksum only, it may be unreadable.
+    bool is_unsettled(std::uint64_t granule) const;
     // From now on exactly this is there.
     void settle(const Words& words);
 
     const std::set<std::uint64_t>& touched() const { return touched_; }
+    // Was found unreadable after a crash, and not written since.
+    bool is_unreadable(Range range) const;
     // Ranges that hold all touched granules, each widened to `align` granules.
     std::vector<Range> touched_ranges(std::uint64_t align) const;
     std::string describe(std::uint64_t granule, std::uint64_t word) const;
@@ -95,6 +100,7 @@ class VolumeModel {
     std::multiset<Tick> reads_;                   // that run
     std::vector<std::vector<Version>> versions_;  // empty: zeros, never written
     std::set<std::uint64_t> touched_;
+    std::set<std::uint64_t> unreadable_;
 };
 
 using Model = std::map<std::string, VolumeModel>;  // by the volume's name

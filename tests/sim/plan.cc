@@ -16,6 +16,7 @@ using sim::Subsystem;
 constexpr ChoiceLabel kConfig{Subsystem::workload, 0};
 constexpr ChoiceLabel kOps{Subsystem::workload, 1};
 constexpr ChoiceLabel kCuts{Subsystem::workload, 2};
+constexpr ChoiceLabel kMore{Subsystem::workload, 3};  // apart, so that older seeds keep their plans
 
 struct Weight {
     OpKind kind;
@@ -36,6 +37,11 @@ constexpr Weight kFaults[] = {
     {OpKind::read_error, 25}, {OpKind::latent_error, 25}, {OpKind::write_error, 20},
     {OpKind::flush_error, 20}, {OpKind::slow, 25},        {OpKind::rot, 20},
     {OpKind::lost_meta, 15},  {OpKind::clone, 10},
+};
+constexpr Weight kMoreFaults[] = {
+    {OpKind::damage, 30},
+    {OpKind::vanish_at, 10},
+    {OpKind::rot_scrub, 15},
 };
 
 OpKind pick(ChoiceStream& choices, std::span<const Weight> weights) {
@@ -76,6 +82,10 @@ Config draw_config(ChoiceStream& choices, const PlanOptions& options) {
     c.reactors = one_of(1u, 2u);
     c.depth = one_of(1u, 2u, 4u, 8u);
     c.spread = one_of(TimeNs{0}, 20 * kMicrosecond, 200 * kMicrosecond);
+    c.metadata_log_bytes = choices.below(4, kMore) == 0 ? 256 * 1024 : 64 * 1024;
+    c.stripe_log_bytes = choices.below(4, kMore) == 0 ? 0 : 1024 * 1024;
+    constexpr std::uint64_t kPayload[] = {UINT64_MAX, UINT64_MAX, 0, 32 * 1024};
+    c.log_payload_bytes_max = kPayload[choices.below(4, kMore)];
     c.policy = options.policy;
     c.mode = options.mode;
     c.degraded_cuts = options.degraded_cuts;
@@ -106,6 +116,9 @@ Plan generate(std::uint64_t seed, const PlanOptions& options) {
     if (faults) {
         for (const Weight& w : kFaults) {
             if (choices.flip(kConfig)) weights.push_back(w);
+        }
+        for (const Weight& w : kMoreFaults) {
+            if (choices.below(3, kMore) == 0) weights.push_back(w);
         }
     }
     const unsigned count = 40 + choices.below(80, kConfig);

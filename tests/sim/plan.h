@@ -42,11 +42,18 @@ struct Config {
     unsigned reactors = 1;
     unsigned depth = 4;     // requests outstanding
     TimeNs spread = 0;      // of latencies
+    // Small ones are full now and then, and quick to read. 0: what the pool chooses.
+    std::uint32_t metadata_log_bytes = 0;
+    std::uint32_t stripe_log_bytes = 0;  // of the first members
+    // Up to this whole stripes are logged with their payload (pool::Environment); beyond it blocks that
+    // were under way when a cut and a loss met may become I/O errors.
+    std::uint64_t log_payload_bytes_max = UINT64_MAX;
     unsigned variants = 4;  // surviving subsets tried at each cut point
     meta::Consistency policy = meta::Consistency::resync;
     Mode mode = Mode::within;
     bool degraded_cuts = false;  // also cut while members are missing (policy `log` promises it)
 
+    bool logs_all_payload() const { return log_payload_bytes_max == UINT64_MAX; }
     // The blocks of which C2 speaks.
     std::uint32_t granule_bytes() const {
         return volume_block_bytes < atomic_bytes ? volume_block_bytes : atomic_bytes;
@@ -84,6 +91,9 @@ enum class OpKind : std::uint8_t {
     rot,        // bits flip in metadata
     lost_meta,  // a write of metadata that reports success and changes nothing
     clone,      // assembly sees one member twice
+    damage,     // of the metadata log or a checkpoint: rot, a write that is lost or goes astray
+    vanish_at,  // the drive vanishes as a write to some region arrives
+    rot_scrub,  // bits flip in data, and a scrub has to find them
     count_,
 };
 inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::count_);

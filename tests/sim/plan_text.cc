@@ -17,7 +17,7 @@ constexpr std::string_view kOpNames[kOpKinds] = {
     "fail_member",   "pull_member",  "return_member", "add_spare",     "rebuild_wait",
     "scrub",         "restart",      "power_cut",     "read_error",    "latent_error",
     "write_error",   "flush_error",  "slow",          "rot",           "lost_meta",
-    "clone",
+    "clone",         "damage",       "vanish_at",     "rot_scrub",
 };
 
 std::vector<std::string_view> words_of(std::string_view line) {
@@ -60,6 +60,9 @@ Outcome<void> parse_config(const std::vector<std::string_view>& words, Config& c
     c.reactors = u32("reactors");
     c.depth = u32("depth");
     c.spread = number(values["spread"]);
+    c.metadata_log_bytes = u32("metadata_log");  // not in older plans
+    c.stripe_log_bytes = u32("stripe_log");
+    if (values.contains("payload_max")) c.log_payload_bytes_max = number(values["payload_max"]);
     c.variants = u32("variants");
     c.degraded_cuts = u32("degraded_cuts") != 0;
     c.mode = values["mode"] == "beyond" ? Mode::beyond : Mode::within;
@@ -92,11 +95,13 @@ std::string to_text(const Plan& plan) {
     std::string text = fmt::format("{}\nseed {}\n", kFirstLine, plan.seed);
     text += fmt::format(
         "pool scheme={} members={} spares={} strip={} device_block={} atomic={} volume_block={} "
-        "volatile={} discard_zeroes={} reorder={} reactors={} depth={} spread={} variants={} "
+        "volatile={} discard_zeroes={} reorder={} reactors={} depth={} spread={} "
+        "metadata_log={} stripe_log={} payload_max={} variants={} "
         "policy={} mode={} degraded_cuts={}\n",
         c.scheme, c.members, c.spares, c.strip_bytes, c.device_block_bytes, c.atomic_bytes,
         c.volume_block_bytes, int{c.volatile_cache}, int{c.discard_zeroes}, int{c.reorder},
-        c.reactors, c.depth, c.spread, c.variants, policy_name(c.policy),
+        c.reactors, c.depth, c.spread, c.metadata_log_bytes, c.stripe_log_bytes, c.log_payload_bytes_max,
+        c.variants, policy_name(c.policy),
         c.mode == Mode::beyond ? "beyond" : "within", int{c.degraded_cuts});
     for (const Op& op : plan.ops) {
         text += fmt::format("op {} {} {} {} {} {} steps {} cuts {}\n", op.id, op_name(op.kind),

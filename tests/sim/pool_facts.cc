@@ -2,8 +2,6 @@
 #include <algorithm>
 #include <set>
 
-#include "base/units.h"
-#include "meta/layout.h"
 #include "sim/crash_check.h"
 
 namespace xsan::simtest {
@@ -25,14 +23,31 @@ std::string_view state_name(Bed& bed, unsigned impaired) {
 }
 
 void count_outstanding(Bed& bed, std::string_view fault, std::string_view state, Stats& stats) {
-    // All drives are of one size, so their regions lie alike.
-    auto layout = meta::member_layout({bed.drives[0]->limits().size_bytes, kMiB});
-    XSAN_ASSERT(layout.has_value());
-    for (const auto& drive : bed.drives) {
+    for (unsigned i = 0; i < bed.drives.size(); i++) {
+        const auto& drive = bed.drives[i];
+        if (drive->outstanding() == 0) continue;
+        const meta::MemberLayout layout = bed.layout(i);
         drive->each_outstanding([&](const dev::IoRequest& request) {
-            stats.cells.hit({fault, state, region_of(*layout, request), io_name(request.kind)});
+            stats.cells.hit({fault, state, region_of(layout, request), io_name(request.kind)});
         });
     }
+}
+
+void count_rot(Bed& bed, std::vector<Rotten>& rotten, const ReadRange& read, Stats& stats) {
+    std::erase_if(rotten, [&](const Rotten& r) {
+        if (r.drive != read.drive || r.offset < read.offset || r.offset >= read.offset + read.length) {
+            return false;
+        }
+        std::byte now{};
+        bed.drives[r.drive]->peek(r.offset, {&now, 1});
+        if (now != r.value) return true;  // written over since
+        dev::IoRequest request;
+        request.kind = dev::IoKind::read;
+        request.offset = r.offset;
+        request.length = 1;
+        stats.cells.hit({"bit rot", "assembly", region_of(bed.layout(r.drive), request), "read"});
+        return true;
+    });
 }
 
 unsigned members_to_spare(Bed& bed) {

@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cstring>
+#include <optional>
 
 #include "ec/geometry.h"
 
@@ -45,6 +48,8 @@ class RawCheck {
   private:
     void check_cluster(const meta::VolumeInfo& info, ClusterIndex cluster, meta::MapEntry entry);
     StripeAt locate(const GroupRow& row, const ec::Scheme& scheme, std::uint32_t stripe) const;
+    void find_written(const GroupRow& row, std::uint64_t offset, std::uint64_t bytes);
+    void compare_unwritten(const ec::Scheme& scheme, std::uint64_t row_offset);
     void check_row(const ec::Codec& codec, const StripeAt& at, std::uint64_t row);
     void compare(const ec::Scheme& scheme, std::uint64_t row);
     void note(std::string what, std::string_view kind) {
@@ -60,6 +65,7 @@ class RawCheck {
     std::string where_;
     MaybeFinding found_;
     std::vector<Page> scratch_;
+    std::vector<bool> written_;  // by row of the cluster's part of an extent: any strip holds a page
     std::array<const std::byte*, ec::kStripsMax> page_{};
 };
 
@@ -80,19 +86,63 @@ StripeAt RawCheck::locate(const GroupRow& row, const ec::Scheme& scheme,
     return at;
 }
 
+// Most of a cluster was never written: a few words say where there is anything at all.
+void RawCheck::find_written(const GroupRow& row, std::uint64_t offset, std::uint64_t bytes) {
+    written_.assign(bytes / kRow, false);
+    const auto& members = bed_.pool->state().members();
+    for (const StripRef ref : row.strips()) {
+        if (ref.state() != StripState::ok) continue;
+        const sim::SparseImage& image =
+            bed_.drives[drive_of(*members[ref.member().get()])]->media().visible();
+        const std::uint64_t extent = bed_.pool->groups().extent_offset(ref.member(), ref.extent());
+        for (std::uint64_t first = 0; first < written_.size(); first += 64) {
+            std::uint64_t held = image.held_pages(extent + offset + first * kRow);
+            for (; held != 0; held &= held - 1) {
+                const std::uint64_t i = first + static_cast<unsigned>(std::countr_zero(held));
+                if (i < written_.size()) written_[i] = true;
+            }
+        }
+    }
+}
+
+// Rows that no strip holds are zeros, and must have been read as that.
+void RawCheck::compare_unwritten(const ec::Scheme& scheme, std::uint64_t row_offset) {
+    if (words_ == nullptr) return;
+    const std::uint32_t granule = bed_.config.granule_bytes();
+    for (unsigned s = 0; s < scheme.data_strips; s++) {
+        const std::uint64_t base = row_offset + std::uint64_t{s} * scheme.strip_bytes;
+        const std::uint64_t end = std::min<std::uint64_t>((base + kRow) / granule, words_->size());
+        for (std::uint64_t g = base / granule; g < end; g++) {
+            const std::uint64_t expected = (*words_)[g];
+            if (expected == 0 || expected == kUnreadable) continue;
+            note(fmt::format("granule {} is zero on the drives, but was read as {:#x};", g, expected),
+                 "C4");
+            return;
+        }
+    }
+}
+
 void RawCheck::check_cluster(const meta::VolumeInfo& info, ClusterIndex cluster,
                              meta::MapEntry entry) {
     const GroupRow& row = *bed_.pool->state().row(entry.group());
     const ec::Codec& codec = bed_.pool->groups().codec(row.scheme());
     const ec::Scheme& scheme = codec.scheme();
     const auto stripes = static_cast<std::uint32_t>(info.cluster_bytes / scheme.stripe_data_bytes());
+    const std::uint64_t bytes = std::uint64_t{stripes} * scheme.strip_bytes;
+    find_written(row, entry.place() * bytes, bytes);
     for (std::uint32_t i = 0; i < stripes && !found_; i++) {
         const std::uint32_t stripe = entry.place() * stripes + i;
-        const StripeAt at = locate(row, scheme, stripe);
+        std::optional<StripeAt> at;
         stripe_data_offset_ =
             cluster.get() * info.cluster_bytes + i * scheme.stripe_data_bytes();
-        for (std::uint64_t r = 0; r < scheme.strip_bytes && !found_; r += kRow)
-            check_row(codec, at, r);
+        for (std::uint64_t r = 0; r < scheme.strip_bytes && !found_; r += kRow) {
+            if (!written_[(std::uint64_t{i} * scheme.strip_bytes + r) / kRow]) {
+                compare_unwritten(scheme, stripe_data_offset_ + r);
+                continue;
+            }
+            if (!at) at = locate(row, scheme, stripe);
+            check_row(codec, *at, r);
+        }
         if (found_) {
             found_->what += fmt::format(" volume {} group {} stripe {}", info.name,
                                         entry.group().get(), stripe);
@@ -151,9 +201,14 @@ void RawCheck::compare(const ec::Scheme& scheme, std::uint64_t row) {
             if (g >= words_->size()) return;  // behind the volume's end
             const std::uint64_t expected = (*words_)[g];
             if (expected == kUnreadable) continue;
+            // One word, repeated: what equals itself shifted by a word holds its first one only.
+            const std::byte* block = page_[s] + at;
+            std::uint64_t first = 0;
+            std::memcpy(&first, block, 8);
+            if (first == expected && std::memcmp(block, block + 8, granule - 8) == 0) continue;
             for (std::uint64_t i = 0; i < granule; i += 8) {
                 std::uint64_t held = 0;
-                std::memcpy(&held, page_[s] + at + i, 8);
+                std::memcpy(&held, block + i, 8);
                 if (held == expected) continue;
                 note(fmt::format("byte {} is {:#x} on the drive, but was read as {:#x};",
                                  base + at + i, held, expected),

@@ -57,14 +57,27 @@ MaybeFinding judge_volume(const std::string& name, const VolumeModel& model,
 Task<MaybeFinding> read_range(pool::Volume& volume, const VolumeModel& model, Range range,
                               const Judge& judge, const Words* before, Words& words) {
     const std::uint32_t granule = model.granule_bytes();
+    const std::uint64_t align = volume.limits().logical_block_bytes / granule;
     std::vector<std::byte> data(std::min(range.count * granule, kReadBytes));
     for (std::uint64_t done = 0; done < range.count * granule; done += data.size()) {
         const std::uint64_t length = std::min<std::uint64_t>(data.size(), range.count * granule - done);
         const std::uint64_t offset = range.first * granule + done;
         const Errc code = co_await test::request(volume, dev::IoKind::read, offset,
                                                  std::span(data).first(length), 0);
+        if (code != Errc::ok && !judge.errors_allowed && length > align * granule) {
+            // Block by block: only some of them may have been given up.
+            data.resize(align * granule);
+            done -= data.size();
+            continue;
+        }
         if (code != Errc::ok) {
-            if (!judge.errors_allowed) {
+            bool admitted = judge.errors_allowed;
+            for (std::uint64_t g = offset / granule; g < (offset + length) / granule; g++) {
+                admitted |= before != nullptr ? (*before)[g] == kUnreadable
+                                              : model.is_unreadable({g, 1}) ||
+                                                    (judge.may_give_up && model.is_unsettled(g));
+            }
+            if (!admitted) {
                 auto failed = finding("read", fmt::format("read of {} bytes at {}: {}", length,
                                                           offset, errc_name(code)));
                 co_return failed;

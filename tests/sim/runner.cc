@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "sim/reader.h"
 
@@ -41,6 +42,7 @@ void Runner::drain() {
 
 MaybeFinding Runner::run() {
     stats_.runs++;
+    stats_.seen.clear();
     if (start()) {
         for (const Op& op : plan_.ops) {
             if (found_) break;
@@ -79,7 +81,14 @@ void Runner::execute(const Op& op) {
         step_until([this] { return outstanding_ < plan_.config.depth; }, "requests do not end");
         if (!found_) start_request(op);
     } else if (is_fault(op.kind)) {
-        inject(op);
+        if (op.kind == OpKind::rot_scrub) {
+            drain();
+            if (found_) return;
+            administering_ = true;
+            bed_->world.spawn(administer(op));
+        } else {
+            inject(op);
+        }
     } else if (op.kind == OpKind::drain) {
         drain();
     } else if (op.kind == OpKind::pause) {
@@ -125,12 +134,17 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
     if (lost > 0 && !logged && !config.degraded_cuts) return;
     count_outstanding(*bed_, "cut", state(), stats_);
     const unsigned promised = bed_->losses_promised();
+    std::set<std::uint64_t> here;  // the same content twice says nothing new
+    for (const auto& drive : bed_->drives)
+        static_cast<void>(drive->media().durable().hash());  // kept in what the copies share
     for (unsigned v = 0; v < config.variants && !found_; v++) {
         CrashState state;
         state.config = &config;
         state.model = &model_;
         state.seed = mix_seed(mix_seed(plan_.seed, op.id), cut * 64 + v);
         state.impaired = lost;
+        state.may_lack_votes = metadata_is_damaged_;
+        state.rotten = rotten_;
         sim::ChoiceStream kept(mix_seed(state.seed, 1));
         for (const auto& drive : bed_->drives) {
             state.images.push_back(drive->cut_image(kept));
@@ -145,6 +159,7 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
             for (; losses > 0; losses--)
                 state.absent[kept.below(count, {sim::Subsystem::check, 2})] = true;
         }
+        if (!here.insert(state.content_hash()).second) continue;
         found_ = check_crash(state, stats_, hash_);
         if (found_) found_->op = op.id;
     }

@@ -9,6 +9,7 @@
 // power cuts of the whole run), runner_faults.cc (drives that go wrong).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -74,6 +75,8 @@ class Runner {
     Task<void> return_member(Op op);
     Task<void> add_spare(Op op);
     Task<void> scrub(Op op);
+    Task<void> rot_scrub(Op op);
+    Task<void> scrub_ends();
     Task<void> restart(Op op);
     Task<void> come_up(Op op);
     Task<void> check_after_assembly(bool clean);
@@ -91,6 +94,9 @@ class Runner {
     std::string_view state();  // in the words of the matrix
     void hit(std::string_view fault, unsigned drive, const dev::IoRequest& request);
     void damage_superblock(const Op& op, unsigned drive);
+    void damage_metadata(const Op& op, unsigned drive);
+    void vanish_at(const Op& op, unsigned drive);
+    void rot(unsigned drive, std::uint64_t offset, unsigned bit);
 
     const Plan& plan_;
     Stats& stats_;
@@ -116,11 +122,14 @@ class Runner {
     std::vector<Armed> armed_;
     int cloned_drive_ = -1;
     bool stopping_ = false;
-    struct Rotten {
-        unsigned drive;
-        std::uint64_t offset;
+    std::vector<Rotten> rotten_;  // bytes that flipped, and were neither read nor written since
+    bool metadata_is_damaged_ = false;  // of some member: it may not count for a majority
+    // Where each drive's last writes to its metadata log and checkpoints went, for rot to follow.
+    struct LastWrites {
+        std::uint64_t log = 0;
+        std::uint64_t checkpoint = 0;
     };
-    std::vector<Rotten> rotten_;  // bytes that flipped and were not read since
+    std::map<unsigned, LastWrites> last_writes_;
 };
 
 }  // namespace xsan::simtest

@@ -7,6 +7,7 @@
 #include "meta/examine.h"
 #include "sim/reader.h"
 #include "sim/runner.h"
+#include "support/volume_io.h"
 
 namespace xsan::simtest {
 namespace {
@@ -33,6 +34,7 @@ Task<void> Runner::administer(Op op) {
                 break;
             }
             case OpKind::scrub: co_await scrub(op); break;
+            case OpKind::rot_scrub: co_await rot_scrub(op); break;
             case OpKind::restart:
             case OpKind::power_cut: co_await restart(op); break;
             default: break;
@@ -162,14 +164,66 @@ Task<void> Runner::scrub(Op op) {
     const bool errors_armed = !armed_.empty();
     const auto started = co_await bed_->pool->start_scrub();
     if (!started) co_return;
-    const TimeNs end = bed_->world.now() + kWaitMost;
-    while (bed_->pool->scrub_status().state == pool::JobState::running && bed_->world.now() < end)
-        co_await sleep_for(kMillisecond);
+    co_await scrub_ends();
     const pool::ScrubStatus& status = bed_->pool->scrub_status();
     say(op, fmt::format("{} stripes, {} mismatches", status.stripes_checked, status.mismatches));
     if (!beyond() && (status.mismatches > 0 || (status.errors > 0 && !errors_armed))) {
         note("scrub", fmt::format("{} stripes of {} do not agree, {} errors", status.mismatches,
                                   status.stripes_checked, status.errors));
+    }
+}
+
+Task<void> Runner::scrub_ends() {
+    const TimeNs end = bed_->world.now() + kWaitMost;
+    while (bed_->pool->scrub_status().state == pool::JobState::running && bed_->world.now() < end)
+        co_await sleep_for(kMillisecond);
+}
+
+// A bit of data flips while nothing runs, and a scrub looks: it must see it, and where two parities or
+// three copies tell which strip is wrong, put it right. Else the bit flips back: a drive that lies about data
+// is beyond the contract.
+Task<void> Runner::rot_scrub(Op op) {
+    const bool cut_meanwhile = op.cuts > 0;
+    if (cut_meanwhile || impaired() > 0 || !armed_.empty() || bed_->losses_promised() == 0) co_return;
+    if (is_rebuilding() || state() != "healthy") co_return;
+    // What no flush has covered would flip back with the next one.
+    const auto volume = bed_->pool->state().volumes().begin();
+    if (volume == bed_->pool->state().volumes().end()) co_return;
+    pool::Volume* flushed = bed_->pool->find_volume(volume->second.info.name);
+    if (flushed == nullptr) co_return;
+    const Errc code = co_await test::request(*flushed, dev::IoKind::flush, 0, {}, 0);
+    if (code != Errc::ok) co_return;
+    std::vector<meta::MapEntry> mapped;
+    volume->second.map->for_each_mapped([&](ClusterIndex, meta::MapEntry e) { mapped.push_back(e); });
+    if (mapped.empty()) co_return;
+    const meta::MapEntry entry = mapped[op.a % mapped.size()];
+    const GroupRow& row = *bed_->pool->state().row(entry.group());
+    const StripRef strip = row.strips()[op.b % row.strips().size()];
+    const std::uint64_t bytes = bed_->pool->groups().extent_bytes() /
+                                bed_->pool->groups().places(row.scheme());
+    const std::uint64_t at = bed_->pool->groups().extent_offset(strip.member(), strip.extent()) +
+                             entry.place() * bytes + op.c % std::min<std::uint64_t>(bytes, 32 * kKiB);
+    sim::SimDevice& drive = *bed_->drives[drive_of(*bed_->pool->state().members()[strip.member().get()])];
+    const bool tells = bed_->losses_promised() >= 2;
+    drive.flip_bit(at, op.d % 8);
+    stats_.faults["bit rot"]++;
+    stats_.cells.hit({"bit rot", "scrub", "data", "read"});
+    const auto started = co_await bed_->pool->start_scrub(tells);
+    if (!started) {
+        drive.flip_bit(at, op.d % 8);
+        co_return;
+    }
+    co_await scrub_ends();
+    const pool::ScrubStatus status = bed_->pool->scrub_status();
+    if (!tells) drive.flip_bit(at, op.d % 8);
+    // The repair is a write like others: before a flush the drive may forget it, and what rotted is back.
+    const Errc kept = co_await test::request(*flushed, dev::IoKind::flush, 0, {}, 0);
+    if (kept != Errc::ok) note("io-error", "a flush after a scrub");
+    say(op, fmt::format("member {} at {}: {} mismatches, {} repaired", strip.member().get(), at,
+                        status.mismatches, status.repaired));
+    if (status.mismatches != 1 || (tells && (status.repaired != 1 || status.untold != 0))) {
+        note("scrub", fmt::format("a flipped bit: {} mismatches, {} repaired, {} untold", status.mismatches,
+                                  status.repaired, status.untold));
     }
 }
 
@@ -235,7 +289,9 @@ Task<void> Runner::come_up(Op op) {
     auto up = co_await bed_->assemble(false);
     const bool any_away =
         std::ranges::any_of(bed_->drives, [](const auto& drive) { return drive->is_gone(); });
-    if (!up && any_away && up.error().code == Errc::too_many_failures) {
+    // A fault that waits may strike now, too.
+    const bool votes_lack = any_away || metadata_is_damaged_ || !armed_.empty();
+    if (!up && votes_lack && up.error().code == Errc::too_many_failures) {
         stats_.refusals++;
         up = co_await bed_->assemble(true);
     }
@@ -249,6 +305,7 @@ Task<void> Runner::come_up(Op op) {
             lost += fmt::format(" {}", member.index.get());
     }
     say(op, fmt::format("assembled, without members:{}", lost.empty() ? " none" : lost));
+    metadata_is_damaged_ = false;
     armed_.clear();  // assembly repairs what it finds in superblocks, or leaves the member out
     co_await check_after_assembly(was_clean_);
 }
@@ -259,7 +316,8 @@ Task<void> Runner::check_after_assembly(bool clean) {
             model.all_durable();
     }
     Observed observed;
-    const Judge judge{&model_, nullptr, beyond()};
+    const bool may_give_up = impaired_before_ > 0 && !plan_.config.logs_all_payload();
+    const Judge judge{&model_, nullptr, beyond(), may_give_up};
     auto wrong = co_await read_back(*bed_, judge, observed);
     if (wrong) {
         note(wrong->kind, wrong->what);

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "base/units.h"
-#include "meta/layout.h"
 #include "meta/superblock.h"
 #include "sim/runner.h"
 
@@ -16,9 +15,10 @@ std::string fault_name(sim::FaultKind kind, const dev::IoRequest& request) {
     switch (kind) {
         case sim::FaultKind::slow: return "slow";
         case sim::FaultKind::lost: return "lost write";
-        case sim::FaultKind::misdirected: return "misdirected";
+        case sim::FaultKind::misdirected:
+            return request.kind == dev::IoKind::read ? "misdirected read" : "misdirected write";
         case sim::FaultKind::hold: return "held";
-        case sim::FaultKind::vanish: return "member vanished";
+        case sim::FaultKind::vanish: return "vanish";
         case sim::FaultKind::error: break;
     }
     if (request.kind == dev::IoKind::read) return "read error";
@@ -33,8 +33,7 @@ std::string_view Runner::state() {
 }
 
 void Runner::hit(std::string_view fault, unsigned drive, const dev::IoRequest& request) {
-    const auto layout = meta::member_layout({bed_->drives[drive]->limits().size_bytes, kMiB});
-    stats_.cells.hit({fault, state(), region_of(*layout, request), io_name(request.kind)});
+    stats_.cells.hit({fault, state(), region_of(bed_->layout(drive), request), io_name(request.kind)});
 }
 
 void Runner::watch_drives() {
@@ -46,12 +45,14 @@ void Runner::watch_drives() {
             hit(fault, i, request);
         };
         drive.on_io = [this, i](dev::IoKind kind, std::uint64_t offset, std::uint64_t length) {
-            if (rotten_.empty() || kind != dev::IoKind::read) return;
-            std::erase_if(rotten_, [&](const Rotten& r) {
-                if (r.drive != i || r.offset < offset || r.offset >= offset + length) return false;
-                stats_.cells.hit({"bit rot", "assembly", "superblock", "read"});
-                return true;
-            });
+            const meta::MemberLayout layout = bed_->layout(i);
+            if (kind == dev::IoKind::write && offset >= meta::kHeadBytes &&
+                offset < layout.stripe_log_offset) {
+                LastWrites& last = last_writes_[i];
+                (offset < layout.log_offset() ? last.checkpoint : last.log) = offset;
+            }
+            if (kind == dev::IoKind::read && bed_->pool == nullptr)
+                count_rot(*bed_, rotten_, {i, offset, length}, stats_);
         };
     }
 }
@@ -90,9 +91,7 @@ void Runner::damage_superblock(const Op& op, unsigned drive) {
     const std::uint64_t size = bed_->drives[drive]->limits().size_bytes;
     const std::uint64_t copy = meta::superblock_offset(op.b % meta::kSuperblockCopies, size);
     if (op.kind == OpKind::rot) {
-        stats_.faults["bit rot"]++;
-        rotten_.push_back({drive, copy + op.c % meta::kSuperblockBytes});
-        bed_->drives[drive]->flip_bit(rotten_.back().offset, op.d % 8);
+        rot(drive, copy + op.c % meta::kSuperblockBytes, op.d % 8);
     } else {
         sim::FaultRule rule;
         rule.kind = sim::FaultKind::lost;
@@ -104,6 +103,61 @@ void Runner::damage_superblock(const Op& op, unsigned drive) {
     }
     armed_.push_back({drive, UINT32_MAX});
     say(op, fmt::format("drive {}, copy {}", drive, op.b % meta::kSuperblockCopies));
+}
+
+void Runner::rot(unsigned drive, std::uint64_t offset, unsigned bit) {
+    stats_.faults["bit rot"]++;
+    Rotten rotten{drive, offset, {}};
+    bed_->drives[drive]->flip_bit(offset, bit);
+    bed_->drives[drive]->peek(offset, {&rotten.value, 1});
+    rotten_.push_back(rotten);
+}
+
+// One member's metadata: what was written last rots, or the next write is lost or goes to another place of the
+// same region. The others have it all; the member is brought up to date at assembly, or left out.
+void Runner::damage_metadata(const Op& op, unsigned drive) {
+    const meta::MemberLayout layout = bed_->layout(drive);
+    // Of a commit that only one member still has nobody else can tell that it was there.
+    const bool checkpoint = op.c % 2 == 0 || beyond();
+    const std::uint64_t begin = checkpoint ? layout.metadata_offset : layout.log_offset();
+    if (op.b % 3 == 0) {
+        const LastWrites last = last_writes_[drive];
+        const std::uint64_t at = checkpoint ? last.checkpoint : last.log;
+        if (at == 0) return;
+        rot(drive, at + op.d % 64, op.d / 64 % 8);
+    } else {
+        sim::FaultRule rule;
+        rule.kind = op.b % 3 == 1 ? sim::FaultKind::lost : sim::FaultKind::misdirected;
+        rule.on = dev::IoKind::write;
+        rule.count = 1;
+        rule.offset = begin;
+        rule.length = checkpoint ? 2 * layout.checkpoint_slot_bytes : layout.metadata_log_bytes;
+        rule.target_offset = begin + op.d % 8 * 4096;
+        bed_->drives[drive]->faults().add(rule);
+    }
+    metadata_is_damaged_ = true;
+    armed_.push_back({drive, UINT32_MAX});
+    say(op, fmt::format("drive {}: {}, {}", drive, checkpoint ? "checkpoint" : "metadata log",
+                        op.b % 3 == 0   ? "rot"
+                        : op.b % 3 == 1 ? "a lost write"
+                                        : "a misdirected write"));
+}
+
+void Runner::vanish_at(const Op& op, unsigned drive) {
+    const meta::MemberLayout layout = bed_->layout(drive);
+    sim::FaultRule rule;
+    rule.kind = sim::FaultKind::vanish;
+    rule.on = dev::IoKind::write;
+    rule.count = 1;
+    rule.skip = op.b % 4;
+    const std::uint64_t begins[] = {layout.metadata_offset, layout.log_offset(),
+                                    layout.stripe_log_offset, layout.data_offset};
+    const std::uint64_t ends[] = {layout.log_offset(), layout.stripe_log_offset, layout.data_offset,
+                                  layout.size_bytes - meta::kTailBytes};
+    rule.offset = begins[op.c % 4];
+    rule.length = ends[op.c % 4] - rule.offset;
+    armed_.push_back({drive, bed_->drives[drive]->faults().add(rule)});
+    say(op, fmt::format("drive {}, at a write to region {}", drive, op.c % 4));
 }
 
 void Runner::inject(const Op& op) {
@@ -140,6 +194,14 @@ void Runner::inject(const Op& op) {
     }
     if (op.kind == OpKind::rot || op.kind == OpKind::lost_meta) {
         damage_superblock(op, drive);
+        return;
+    }
+    if (op.kind == OpKind::damage) {
+        damage_metadata(op, drive);
+        return;
+    }
+    if (op.kind == OpKind::vanish_at) {
+        vanish_at(op, drive);
         return;
     }
     rule.on = op.kind == OpKind::read_error    ? dev::IoKind::read

@@ -70,7 +70,9 @@ Task<void> Runner::request(Op op, Target target) {
         code = co_await zero(op, target);
     if (op.kind == OpKind::read) code = co_await read(op, target);
     if (op.kind == OpKind::flush) code = co_await flush(target);
-    if (code != Errc::ok && !may_fail(code)) {
+    // Given up when a cut and a loss met, and not written since.
+    const bool given_up = op.kind == OpKind::read && target.model->is_unreadable(target.range());
+    if (code != Errc::ok && !may_fail(code) && !given_up) {
         note("io-error", fmt::format("operation {} ({}): {}", op.id, op_name(op.kind),
                                      errc_name(code)));
     }

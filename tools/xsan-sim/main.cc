@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "sim/campaign.h"
+#include "sim/jobs.h"
 #include "sim/runner.h"
 #include "sim/shrink.h"
 
@@ -100,6 +101,8 @@ int main(int argc, char** argv) {
     std::string mode = "within";
     std::string replayed;
     bool prints_matrix = false;
+    bool needs_matrix = false;
+    unsigned jobs = 1;
     double hours = 0;
     app.add_option("--seed", options.seed, "the first seed");
     app.add_option("--states", options.states, "crash states to check, at least");
@@ -111,6 +114,8 @@ int main(int argc, char** argv) {
     app.add_option("--artifacts", options.artifacts, "folder for replay files");
     app.add_flag("--degraded", options.plan.degraded_cuts, "cut also while members are missing");
     app.add_flag("--keep-going", options.keep_going, "count findings, do not stop at the first");
+    app.add_option("--jobs", jobs, "processes that share the work, each with seeds of its own");
+    app.add_flag("--full-matrix", needs_matrix, "an empty cell of the matrix is a failure");
     app.add_flag("--matrix", prints_matrix, "which fault met which I/O in which state, how often");
     CLI11_PARSE(app, argc, argv);
     if (!replayed.empty()) return replay(replayed);
@@ -126,12 +131,19 @@ int main(int argc, char** argv) {
     g_artifacts = options.artifacts;
     options.on_run = [](const Plan& plan) { g_running = &plan; };
     std::signal(SIGABRT, on_abort);
-    const CampaignResult result = run_campaign(options);
-    std::signal(SIGABRT, SIG_DFL);
-    if (result.first) report(result.plan, *result.first, options.artifacts);
-    if (prints_matrix) {
-        fmt::print("{}", print_matrix(result.stats.cells, *parsed == meta::Consistency::log));
-    }
+    const JobResult result = run_jobs(jobs, [options, jobs](unsigned job) {
+        CampaignOptions mine = options;
+        mine.seed += job;
+        mine.seed_step = jobs;
+        mine.states = (options.states + jobs - 1) / jobs;
+        CampaignResult ran = run_campaign(mine);
+        std::signal(SIGABRT, SIG_DFL);
+        if (ran.first) report(ran.plan, *ran.first, mine.artifacts);
+        return JobResult{std::move(ran.stats), !ran.first};
+    });
+    const bool logged = *parsed == meta::Consistency::log;
+    const bool empty = needs_matrix && empty_cells(result.stats.cells, logged) > 0;
+    if (prints_matrix || empty) fmt::print("{}", print_matrix(result.stats.cells, logged));
     fmt::print("{}\n", summary(result.stats, now_seconds() - begin));
-    return result.first ? 1 : 0;
+    return result.clean && !empty ? 0 : 1;
 }

@@ -1,0 +1,19 @@
+// Jobs: the same work in several processes, on seeds of their own, summed up.
+#pragma once
+
+#include <functional>
+
+#include "sim/report.h"
+
+namespace xsan::simtest {
+
+struct JobResult {
+    Stats stats;
+    bool clean = true;
+};
+
+// Runs work(0) ... work(jobs - 1), each in a process of its own, and adds up what they counted. Not
+// clean when one of them is not, or does not end as it should. One job runs in this process.
+JobResult run_jobs(unsigned jobs, const std::function<JobResult(unsigned job)>& work);
+
+}  // namespace xsan::simtest
