@@ -201,6 +201,11 @@ Outcome<void> read_rate_max(const Item& item, Config& config) {
     return {};
 }
 
+Outcome<void> read_scrub_rate_max(const Item& item, Config& config) {
+    XSAN_TRY(config.scrub.rate_max_bytes, read_size(item, {0, INT64_MAX, false}));
+    return {};
+}
+
 struct Key {
     std::string_view table;
     std::string_view name;
@@ -222,6 +227,7 @@ constexpr std::array kKeys = {
     Key{"ublk", "queue_depth", read_queue_depth},
     Key{"ublk", "request_max", read_request_max},
     Key{"rebuild", "rate_max", read_rate_max},
+    Key{"scrub", "rate_max", read_scrub_rate_max},
 };
 
 Outcome<void> read_table(const toml::table& table, std::string_view table_name,

@@ -55,6 +55,10 @@ struct Config {
     struct Rebuild {
         std::uint64_t rate_max_bytes = 0;  // a second; 0: no limit
     } rebuild;
+
+    struct Scrub {
+        std::uint64_t rate_max_bytes = 0;  // that it may read in a second; 0: no limit
+    } scrub;
 };
 
 // `file_name` is for messages only.

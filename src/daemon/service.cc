@@ -68,6 +68,7 @@ pool::Environment Service::environment() {
     for (unsigned i = 0; i < reactors_.size(); i++) environment.reactors.push_back(&reactors_.at(i));
     environment.seed = rng_.next();
     environment.rebuild_rate_max = options_.config.rebuild.rate_max_bytes;
+    environment.scrub_rate_max = options_.config.scrub.rate_max_bytes;
     // Of each reactor: enough 4 KiB to 64 KiB buffers for a queue of small writes, few large ones.
     environment.buffers.counts = {512, 32, 32, 32, 256, 16, 16, 16, 16, 2};
     return environment;

@@ -85,6 +85,7 @@ class Service {
     Task<Answer> rebuild_status(Json params);
     Task<Answer> scrub_check(Json params);
     Task<Answer> scrub_repair(Json params);
+    Task<Answer> scrub_start(Json params, bool repair);
     Task<Answer> scrub_hold(Json params, bool paused);
     Task<Answer> scrub_pause(Json params);
     Task<Answer> scrub_resume(Json params);

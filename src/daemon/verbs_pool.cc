@@ -222,27 +222,22 @@ Task<Service::Answer> Service::rebuild_status(Json json) {
                             {"failed_groups", status.failed_groups}});
 }
 
-Task<Service::Answer> Service::scrub_check(Json json) {
+Task<Service::Answer> Service::scrub_start(Json json, bool repair) {
     const rpc::Params params(json);
     XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
-    XSAN_CO_TRY_VOID(entry->pool->start_scrub());
-    co_return co_await scrub_status(std::move(json));
-}
-
-Task<Service::Answer> Service::scrub_repair(Json json) {
-    const rpc::Params params(json);
-    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
-    XSAN_CO_TRY_VOID(entry->pool->start_scrub(true));
+    XSAN_CO_TRY_VOID(entry->pool->start_scrub(repair, params.maybe_size("rate_max_bytes")));
     co_return co_await scrub_status(std::move(json));
 }
 
 Task<Service::Answer> Service::scrub_hold(Json json, bool paused) {
     const rpc::Params params(json);
     XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
-    entry->pool->pause_scrub(paused);
+    XSAN_CO_TRY_VOID(entry->pool->set_scrub(paused, params.maybe_size("rate_max_bytes")));
     co_return co_await scrub_status(std::move(json));
 }
 
+Task<Service::Answer> Service::scrub_check(Json json) { return scrub_start(std::move(json), false); }
+Task<Service::Answer> Service::scrub_repair(Json json) { return scrub_start(std::move(json), true); }
 Task<Service::Answer> Service::scrub_pause(Json json) { return scrub_hold(std::move(json), true); }
 Task<Service::Answer> Service::scrub_resume(Json json) { return scrub_hold(std::move(json), false); }
 
@@ -255,12 +250,19 @@ Task<Service::Answer> Service::scrub_status(Json json) {
                                : 100.0 * static_cast<double>(scrub.stripes_checked) /
                                      static_cast<double>(scrub.stripes_total);
     Json state = nullptr;
-    if (scrub.ever) state = job_state_name(scrub.state);
+    Json kind = nullptr;
+    if (scrub.ever) {
+        state = job_state_name(scrub.state);
+        kind = scrub.repairs ? "repair" : "check";
+    }
     Json wrong = Json::array();
     for (const auto& [member, bytes] : scrub.wrong_bytes) {
         wrong.push_back(Json::object({{"index", member.get()}, {"wrong_bytes", bytes}}));
     }
     co_return Json::object({{"state", state},
+                            {"kind", kind},
+                            {"resumed", scrub.resumed},
+                            {"rate_max_bytes", scrub.rate_max},
                             {"percent", percent},
                             {"stripes_checked", scrub.stripes_checked},
                             {"stripes_total", scrub.stripes_total},

@@ -35,6 +35,7 @@
 #include "meta/layout.h"
 #include "meta/log.h"
 #include "meta/member_io.h"
+#include "meta/scrub_progress.h"
 #include "meta/state.h"
 #include "meta/superblock.h"
 #include "reactor/sync.h"
@@ -127,6 +128,14 @@ class Store {
     // half full.
     Task<Result<void>> write_checkpoint_now();
 
+    // What was kept last, by this store or before it was assembled; nullopt: nothing yet.
+    const std::optional<ScrubProgress>& scrub_progress() const { return scrub_progress_; }
+    // Goes into the superblocks whenever they are updated next, at the latest at close_clean(). The store
+    // numbers it.
+    void keep_scrub_progress(ScrubProgress progress);
+    // The same, and returns when it is durable on every member that is in sync.
+    Task<Result<void>> write_scrub_progress(ScrubProgress progress);
+
     // Writes a checkpoint and a clean mark, after which nothing may be committed.
     Task<Result<void>> close_clean();
     // Stops without a mark: waits for running commits only.
@@ -196,6 +205,8 @@ class Store {
     Task<Outcome<void>> join(NewMember member, Member wanted);
     Task<Outcome<Slot>> prepare_slot(NewMember member, Member wanted);
     Task<Result<void>> update_superblock(MemberIndex index, Superblock next);
+    Task<Result<void>> update_superblocks();
+    void take_scrub_progress(const Superblock& superblock);
 
     // store_create.cc, store_assemble.cc
     Outcome<void> set_up(std::vector<Record> initial, std::vector<NewMember> members);
@@ -222,6 +233,7 @@ class Store {
     bool was_unclean_ = false;
     bool is_broken_ = false;
     std::vector<MemberIndex> stale_;
+    std::optional<ScrubProgress> scrub_progress_;
 
     std::deque<Pending*> queue_;
     bool is_pumping_ = false;

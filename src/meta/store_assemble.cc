@@ -91,12 +91,14 @@ void Store::take_plan(std::span<const Examined> found, std::size_t newest, const
     slot_bytes_ = best.superblock.layout.checkpoint_slot_bytes;
     was_unclean_ = !best.is_clean;
     slots_.clear();
+    scrub_progress_.reset();
     for (const auto* list : {&plan.current, &plan.lagging}) {
         for (const std::size_t i : *list) {
             Slot& slot = slots_[found[i].superblock.member_index];
             slot.device = found[i].device;
             slot.superblock = {found[i].superblock, found[i].repair};
             slot.is_ready = true;
+            take_scrub_progress(found[i].superblock);
         }
     }
     // The oldest checkpoint in use says how much of the log is.

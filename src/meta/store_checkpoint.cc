@@ -52,6 +52,10 @@ Superblock Store::next_superblock(const Slot& slot) const {
         set_attribute(attributes, AttributeType::counters, counters_value(member->counters));
         if (attributes_fit(attributes)) next.attributes = std::move(attributes);
     }
+    auto attributes = next.attributes;
+    set_attribute(attributes, AttributeType::scrub_progress,
+                  scrub_progress_ ? encode_scrub_progress(*scrub_progress_) : std::string());
+    if (attributes_fit(attributes)) next.attributes = std::move(attributes);
     return next;
 }
 
@@ -115,6 +119,51 @@ Task<Result<void>> Store::write_checkpoint_now() {
     if (has_unrecorded_loss()) kick();
     if (slots_.empty()) co_return written ? Error(Errc::too_many_failures) : written.error();
     co_return Result<void>();
+}
+
+// The newest that any member has.
+void Store::take_scrub_progress(const Superblock& superblock) {
+    const auto type = static_cast<std::uint16_t>(AttributeType::scrub_progress);
+    for (const Attribute& attribute : superblock.attributes) {
+        if (attribute.type != type) continue;
+        auto found = decode_scrub_progress(attribute.value);
+        if (!found || (scrub_progress_ && scrub_progress_->number >= found->number)) continue;
+        scrub_progress_ = std::move(found);
+    }
+}
+
+void Store::keep_scrub_progress(ScrubProgress progress) {
+    progress.number = scrub_progress_ ? scrub_progress_->number + 1 : 1;
+    scrub_progress_ = std::move(progress);
+}
+
+Task<Result<void>> Store::write_scrub_progress(ScrubProgress progress) {
+    if (!gate_.try_enter()) co_return Errc::aborted;
+    keep_scrub_progress(std::move(progress));
+    const Result<void> written = co_await update_superblocks();
+    gate_.leave();
+    co_return written;
+}
+
+// Of all members that have one; the log stays as it is. A member that cannot take it is lost, as one that
+// cannot take a checkpoint.
+Task<Result<void>> Store::update_superblocks() {
+    co_await checkpoint_mutex_.lock();
+    AsyncMutex::Guard guard(checkpoint_mutex_);
+    if (is_broken_) co_return Errc::too_many_failures;
+    std::vector<MemberIndex> targets;
+    std::vector<Task<Result<void>>> tasks;
+    for (const auto& [index, slot] : slots_) {
+        if (!slot.is_ready) continue;
+        targets.push_back(index);
+        tasks.push_back(update_superblock(index, next_superblock(slot)));
+    }
+    const auto results = co_await run_all(std::move(tasks));
+    for (std::size_t i = 0; i < targets.size(); i++) {
+        if (!results[i]) note_loss(targets[i], results[i].error());
+    }
+    if (has_unrecorded_loss()) kick();
+    co_return slots_.empty() ? Result<void>(Errc::too_many_failures) : Result<void>();
 }
 
 void Store::start_checkpoint() {

@@ -58,6 +58,7 @@ enum class AttributeType : std::uint16_t {
     counters = 5,        // 3 x Le64 as of the last update: written, read, corrected
     model = 6,           // text
     serial = 7,          // text
+    scrub_progress = 8,  // scrub_progress.h: of the pool, the same on all members
 };
 struct Attribute {
     std::uint16_t type = 0;

@@ -8,6 +8,16 @@
 #include "pool/volume.h"
 
 namespace xsan::pool {
+namespace {
+
+// What could not be made durable holds all the same, until the pool is stopped.
+void warn_of(const std::string& pool, const Result<void>& scrub) {
+    if (scrub) return;
+    log(LogLevel::warning, "pool {}: how far its scrub is could not be written ({})", pool,
+        errc_name(scrub.error().code));
+}
+
+}  // namespace
 
 Failure Pool::refuse_stopping() const {
     return Failure(Errc::aborted, fmt::format("pool '{}' is being stopped", name()));
@@ -326,15 +336,31 @@ std::vector<JobStatus> Pool::job_status() const {
         job.bytes_total = resync_total_;
         jobs.push_back(job);
     }
-    if (scrub_.ever) {
-        JobStatus job;
-        job.kind = JobKind::scrub;
-        job.state = scrub_.state;
-        job.bytes_done = scrub_.stripes_checked;
-        job.bytes_total = scrub_.stripes_total;
-        jobs.push_back(job);
-    }
+    if (const auto scrub = scrub_->job()) jobs.push_back(*scrub);
     return jobs;
+}
+
+Task<Outcome<void>> Pool::start_scrub(bool repair, std::optional<std::uint64_t> rate_max) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
+    co_await admin_.lock();
+    AsyncMutex::Guard guard(admin_);
+    const auto started = co_await scrub_->start(repair, rate_max);
+    if (!started && started.error().code == Errc::busy) {
+        co_return Failure(Errc::busy, fmt::format("a scrub of pool '{}' is running already", name()));
+    }
+    warn_of(name(), started);
+    co_return Outcome<void>{};
+}
+
+Task<Outcome<void>> Pool::set_scrub(bool paused, std::optional<std::uint64_t> rate_max) {
+    if (!admin_gate_.try_enter()) co_return refuse_stopping();
+    AdminScope running(admin_gate_);
+    co_await admin_.lock();
+    AsyncMutex::Guard guard(admin_);
+    const auto set = co_await scrub_->set(paused, rate_max);
+    warn_of(name(), set);
+    co_return Outcome<void>{};
 }
 
 }  // namespace xsan::pool

@@ -101,6 +101,8 @@ void Pool::start_running() {
     engine_ = std::make_unique<raid::Engine>(*groups_, *this, options);
 
     if (stripe_log_ != nullptr) stripe_log_->set_engine(*engine_);
+    const Scrub::Context scrub{*store_, *groups_, *engine_, tasks_, environment_.scrub_rate_max};
+    scrub_ = std::make_unique<Scrub>(scrub);
 
     start_placement();
 
@@ -159,7 +161,8 @@ void Pool::start_jobs() {
     free_deleted_volumes();
     tasks_.spawn(rebuild_loop());
     tasks_.spawn(clean_loop());
-    tasks_.spawn(resync_all());
+    scrub_->load();
+    tasks_.spawn(resync_then_scrub());
     rebuild_wake_.set();
 }
 
@@ -184,6 +187,7 @@ Task<void> Pool::retire_rows() {
 Task<void> Pool::stop_jobs() {
     co_await admin_gate_.close();
     stopping_ = true;
+    scrub_->stop();
     rebuild_wake_.set();
     mover_done_.wake_all();
     co_await tasks_.join();
@@ -220,6 +224,7 @@ Task<Outcome<void>> Pool::stop() {
         static_cast<void>(cleaned);
     }
     co_await persist_counters();
+    if (flushed) scrub_->keep();
     co_await tasks_.join();
     const auto closed = co_await store_->close_clean();
     co_await tasks_.join();

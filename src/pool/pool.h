@@ -7,7 +7,7 @@
 //
 // Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters), capacity.cc,
 // checks.cc (before anything is written), faults.cc (losing members), rebuild.cc, resync.cc (dirty
-// groups, resync, scrub), volumes.cc.
+// groups, resync), volumes.cc. scrub.h is a class of its own.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,10 @@
 #include "base/rng.h"
 #include "meta/store.h"
 #include "pool/groups.h"
+#include "pool/jobs.h"
 #include "pool/members.h"
+#include "pool/pace.h"
+#include "pool/scrub.h"
 #include "pool/stripe_log.h"
 #include "raid/engine.h"
 #include "reactor/offload.h"
@@ -48,6 +51,7 @@ struct Environment {
     std::uint64_t log_payload_bytes_max = raid::EngineOptions{}.log_payload_bytes_max;
     // Bytes a second that a rebuild may write where the pool itself says nothing; 0: no limit.
     std::uint64_t rebuild_rate_max = 0;
+    std::uint64_t scrub_rate_max = 0;  // the same for what a scrub may read
 };
 
 struct NewDevice {
@@ -86,33 +90,10 @@ struct MemberStatus {
     std::uint64_t used_bytes = 0;
     raid::MemberTraffic traffic;
 };
-enum class JobKind : std::uint8_t { rebuild, resync, scrub };
-enum class JobState : std::uint8_t { running, paused, done, failed };
-struct JobStatus {
-    JobKind kind = JobKind::rebuild;
-    JobState state = JobState::done;
-    std::uint64_t bytes_done = 0;
-    std::uint64_t bytes_total = 0;
-    std::uint64_t rate_bytes = 0;                // per second; 0: not known yet
-    std::optional<std::uint64_t> eta_seconds;    //
-};
 struct RebuildStatus {
     std::uint64_t pending_groups = 0;   // have lost strips that can be placed
     std::uint64_t unplaced_groups = 0;  // have lost strips that no member can take
     std::uint64_t failed_groups = 0;    // have lost more than the code can decode
-};
-struct ScrubStatus {
-    JobState state = JobState::done;
-    bool ever = false;
-    std::uint64_t stripes_total = 0;
-    std::uint64_t stripes_checked = 0;
-    std::uint64_t mismatches = 0;
-    std::uint64_t incomplete = 0;  // stripes with lost strips
-    std::uint64_t errors = 0;      // stripes that could not be read
-    bool repairs = false;
-    std::uint64_t repaired = 0;  // stripes that agree again
-    std::uint64_t untold = 0;    // mismatches of which nobody can tell whose strip is wrong
-    std::map<MemberIndex, std::uint64_t> wrong_bytes;  // found on each member
 };
 enum class PoolHealth : std::uint8_t { online, degraded, failed };
 
@@ -155,7 +136,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::vector<MemberStatus> member_status() const;
     std::vector<JobStatus> job_status() const;
     RebuildStatus rebuild_status() const;
-    const ScrubStatus& scrub_status() const { return scrub_; }
+    const ScrubStatus& scrub_status() const { return scrub_->status(); }
     std::uint64_t data_bytes_total(const ec::Scheme& scheme) const;  // that volumes of the scheme may use
 
     // A member by its index, UUID, or path: where a live one is, else where one that is gone was.
@@ -184,8 +165,10 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // Which placement extension new groups ask from now on, by the name it is registered under.
     Outcome<void> use_placement(const std::string& placement_name);
     std::string_view placement_name() const { return placement_->name(); }
-    Task<Outcome<void>> start_scrub(bool repair = false);
-    void pause_scrub(bool paused);
+    // A scrub goes on over restarts. One that is paused is given up when another is started. `rate_max`: bytes a
+    // second that it may read, 0 as configured; absent: as before.
+    Task<Outcome<void>> start_scrub(bool repair = false, std::optional<std::uint64_t> rate_max = {});
+    Task<Outcome<void>> set_scrub(bool paused, std::optional<std::uint64_t> rate_max = {});
 
     Task<Outcome<Volume*>> create_volume(VolumeOptions options);
     Task<Outcome<void>> resize_volume(const std::string& name, std::uint64_t size_bytes);
@@ -330,21 +313,13 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     enum class CleanWhich : std::uint8_t { idle, all };
     Task<Result<void>> clean_groups(CleanWhich which);
     Task<Result<void>> flush_all();
+    Task<void> resync_then_scrub();
     Task<void> resync_all();
     Task<void> resync_group(GroupIndex group);
     Task<void> resync_torn();
     Task<void> note_torn(GroupIndex group);
     Task<Result<void>> mark_on_control(GroupIndex group);
     Task<Result<void>> commit_marks(std::vector<GroupIndex> groups, bool dirty);
-    // scrub.cc
-    Task<void> scrub_all();
-    struct ScrubPlace {
-        GroupIndex group;
-        SchemeId scheme;
-        StripeIndex stripe;
-    };
-    std::vector<ScrubPlace> scrub_places() const;
-    Task<void> scrub_one(ScrubPlace place);
     Task<void> persist_counters();
 
     // volumes.cc
@@ -367,6 +342,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::unique_ptr<GroupTable> groups_;
     std::unique_ptr<StripeLog> stripe_log_;  // under the policy `log`
     std::unique_ptr<raid::Engine> engine_;
+    std::unique_ptr<Scrub> scrub_;
     std::unique_ptr<wl::Placement> placement_;
     std::map<meta::VolumeId, std::unique_ptr<Volume>> volumes_;
 
@@ -410,14 +386,12 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     TimeNs rebuild_began_ = 0;
     std::optional<JobStatus> rebuild_ended_;           // the last one, since the pool was started
     std::uint64_t unplaced_groups_ = 0;
-    TimeNs throttle_until_ = 0;
+    Pace rebuild_pace_;
 
     std::map<GroupIndex, std::uint64_t> torn_;         // groups that became suspect at run time: how often
     TimeNs resync_torn_at_ = 0;                        // not before
     std::uint64_t resync_total_ = 0;
     std::uint64_t resync_done_ = 0;
-    ScrubStatus scrub_;
-    bool scrub_paused_ = false;
 };
 
 // The member record of a device that joins a pool of these sizes (device_bytes is the device's own); the device

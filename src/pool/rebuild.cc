@@ -327,17 +327,11 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
     co_return committed;
 }
 
-// Keeps rebuild below its rate: sleeps until the bytes that were moved would have taken their time.
+// Keeps rebuild below its rate.
 Task<void> Pool::throttle(std::uint64_t bytes) {
     const std::uint64_t own = state().pool().rebuild_rate_max;
     const std::uint64_t rate = own != 0 ? own : environment_.rebuild_rate_max;
-    if (rate == 0) co_return;
-    const TimeNs now = Reactor::current().now();
-    throttle_until_ = std::max(throttle_until_, now) + bytes * kSecond / rate;
-    while (!stopping_ && Reactor::current().now() < throttle_until_) {
-        const TimeNs left = throttle_until_ - Reactor::current().now();
-        co_await sleep_for(std::min<TimeNs>(left, 100 * kMillisecond));
-    }
+    co_await rebuild_pace_.keep(bytes, rate, stopping_);
 }
 
 Task<Outcome<void>> Pool::set_rebuild(bool paused, std::optional<std::uint64_t> rate_max) {
@@ -354,7 +348,7 @@ Task<Outcome<void>> Pool::set_rebuild(bool paused, std::optional<std::uint64_t> 
     records.push_back(std::move(record));
     const auto committed = co_await commit(std::move(records));
     if (!committed) co_return Failure(committed.error().code, "the pool's metadata cannot be written");
-    throttle_until_ = 0;
+    rebuild_pace_.reset();
     rebuild_wake_.set();
     co_return Outcome<void>{};
 }

@@ -128,6 +128,12 @@ Task<Result<void>> Pool::flush_all() {
     co_return co_await engine_->flush();
 }
 
+// A scrub that was under way goes on behind the resync: what that has not reached yet would be counted as wrong.
+Task<void> Pool::resync_then_scrub() {
+    co_await resync_all();
+    if (!stopping_) scrub_->go_on();
+}
+
 // After an unclean start: every marked group, oldest number first. User I/O goes on; writes to these groups do
 // not use the delta until their group is done.
 Task<void> Pool::resync_all() {

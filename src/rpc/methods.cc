@@ -62,7 +62,7 @@ constexpr std::array kAdd = {name("pool"), devices(), flag("spare", "false"),
 constexpr std::array kMember = {name("pool"), device("device")};
 constexpr std::array kReplace = {name("pool"), device("old"), device("new"),
                                  flag("force", "false")};
-constexpr std::array kRebuild = {name("pool"), integer("rate_max_bytes", 0, kSizeMost)};
+constexpr std::array kPacedJob = {name("pool"), integer("rate_max_bytes", 0, kSizeMost)};
 constexpr std::array kVolume = {name("pool"), name("name")};
 constexpr std::array kVolumeCreate = {
     name("pool"),
@@ -91,14 +91,14 @@ constexpr std::array kMethods = {
     MethodSpec{"fail", Role::admin, kMember, "declare a member faulty"},
     MethodSpec{"remove", Role::admin, kMember, "move everything off a member and drop it"},
     MethodSpec{"replace", Role::admin, kReplace, "copy a member to another while it serves"},
-    MethodSpec{"rebuild.start", Role::admin, kRebuild, "start what can be rebuilt"},
-    MethodSpec{"rebuild.pause", Role::admin, kRebuild, "hold the rebuild"},
-    MethodSpec{"rebuild.resume", Role::admin, kRebuild, "go on with a held rebuild"},
+    MethodSpec{"rebuild.start", Role::admin, kPacedJob, "start what can be rebuilt"},
+    MethodSpec{"rebuild.pause", Role::admin, kPacedJob, "hold the rebuild"},
+    MethodSpec{"rebuild.resume", Role::admin, kPacedJob, "go on with a held rebuild"},
     MethodSpec{"rebuild.status", Role::viewer, kPool, "progress of the rebuild"},
-    MethodSpec{"scrub.check", Role::admin, kPool, "read all strips and count mismatches"},
-    MethodSpec{"scrub.repair", Role::admin, kPool, "read all strips and correct mismatches"},
-    MethodSpec{"scrub.pause", Role::admin, kPool, "hold the scrub"},
-    MethodSpec{"scrub.resume", Role::admin, kPool, "go on with a held scrub"},
+    MethodSpec{"scrub.check", Role::admin, kPacedJob, "read all strips and count mismatches"},
+    MethodSpec{"scrub.repair", Role::admin, kPacedJob, "read all strips and correct mismatches"},
+    MethodSpec{"scrub.pause", Role::admin, kPacedJob, "hold the scrub"},
+    MethodSpec{"scrub.resume", Role::admin, kPacedJob, "go on with a held scrub"},
     MethodSpec{"scrub.status", Role::viewer, kPool, "progress of the scrub"},
     MethodSpec{"volume.attach", Role::admin, kVolume, "give a volume its block device"},
     MethodSpec{"volume.detach", Role::admin, kVolume, "take the block device away"},

@@ -224,7 +224,7 @@ bool operator==(const SparseImage& a, const SparseImage& b) {
                 if (page == nullptr) continue;
                 const auto* twin = other.find(e.index * SparseImage::kLeafPages + i);
                 if (twin == page) continue;
-                if (twin == nullptr ? !all_zero(*page) : *twin != *page) return false;
+                if (twin == nullptr ? !all_zero(*page) : !same_bytes(*twin, *page)) return false;
             }
         }
         return true;

@@ -121,8 +121,12 @@ Outcome<Invocation> CommandLine::rebuild() const {
 Outcome<Invocation> CommandLine::scrub() const {
     const std::string action = action_.empty() ? "check" : action_;
     const bool waits = action == "wait";
+    if (rate_max_ && (waits || action == "status")) {
+        return usage(fmt::format("scrub {} takes no --rate-max", action));
+    }
     Invocation invocation = on_pool(waits ? "scrub.status" : "scrub." + action);
     if (waits) invocation.action = Invocation::Action::wait_scrub;
+    XSAN_TRY_VOID(put_size(invocation.params, "rate_max_bytes", "--rate-max", rate_max_));
     return invocation;
 }
 

@@ -130,6 +130,8 @@ void CommandLine::add_jobs() {
     scrub_command->add_option("ACTION", action_,
                               "check, repair, pause, resume, status or wait (check)")
         ->check(CLI::IsMember({"check", "repair", "pause", "resume", "status", "wait"}));
+    scrub_command->add_option("--rate-max,--rate", rate_max_,
+                              "bytes a second that it reads at most; 0: as configured");
 }
 
 void CommandLine::add_volume_commands() {

@@ -62,6 +62,8 @@ queue_depth = 64
 request_max = "512K"
 [rebuild]
 rate_max = "200M"
+[scrub]
+rate_max = "50M"
 )",
                                      "x.toml");
     if (!config) FAIL(config.error().message);
@@ -80,6 +82,7 @@ rate_max = "200M"
     CHECK(config->ublk.queue_depth == 64);
     CHECK(config->ublk.request_bytes_max == 512 * kKiB);
     CHECK(config->rebuild.rate_max_bytes == 200 * kMiB);
+    CHECK(config->scrub.rate_max_bytes == 50 * kMiB);
 }
 
 TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][config]") {
@@ -154,7 +157,7 @@ TEST_CASE("the manual page has every key of the example file", "[daemon][config]
         CHECK(page.find("\n.B " + line.substr(1, equals - 1) + "\n") != std::string::npos);
         keys++;
     }
-    CHECK(keys == 14);
+    CHECK(keys == 15);
 }
 
 TEST_CASE("mutilated configurations are read or refused, never worse", "[daemon][config][fuzz]") {

@@ -90,6 +90,7 @@ class Rig {
     std::unique_ptr<pool::Pool> pool;
     RigOptions options;
     std::uint64_t rebuild_rate_max = 0;
+    std::uint64_t scrub_rate_max = 0;
     LastLines log;
 
     explicit Rig(const RigOptions& o = {}) : world(o.seed, world_options(o)), options(o) {
@@ -121,6 +122,7 @@ class Rig {
         e.seed = options.seed * 977 + world.now();
         e.log_payload_bytes_max = options.log_payload_bytes_max;
         e.rebuild_rate_max = rebuild_rate_max;
+        e.scrub_rate_max = scrub_rate_max;
         return e;
     }
     pool::NewDevice plug(unsigned drive, bool spare = false) {

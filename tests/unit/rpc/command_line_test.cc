@@ -101,7 +101,14 @@ TEST_CASE("jobs default to their start and wait polls the status", "[rpc][xsanct
     CHECK(waits.action == Invocation::Action::wait_rebuild);
     CHECK(invocation_of({"scrub", "t"}).method == "scrub.check");
     CHECK(invocation_of({"scrub", "t", "wait"}).action == Invocation::Action::wait_scrub);
+    const std::vector<std::string> rate{"--rate-max", "--rate"};
+    for (const auto& option : rate) {
+        const auto paced = invocation_of({"scrub", "t", "resume", option, "1M"});
+        CHECK(paced.method == "scrub.resume");
+        CHECK(paced.params == params_of(R"({"pool":"t","rate_max_bytes":1048576})"));
+    }
     CHECK(!usage_error({"rebuild", "t", "wait", "--rate-max", "1M"}).empty());
+    CHECK(!usage_error({"scrub", "t", "status", "--rate-max", "1M"}).empty());
     CHECK(!usage_error({"rebuild", "t", "hurry"}).empty());
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC1091,SC2046
 # Silent corruption: noise on members behind a stopped pool is found by a check, told by member, and put right by a
-# repair: two parities restore what was there, one parity makes the stripe agree with its data. Drives: 6 of 256M.
+# repair: two parities restore what was there, one parity makes the stripe agree with its data. A scrub that is cut off
+# by kill -9 or a stop goes on. Drives: 6 of 256M.
 set -euo pipefail
 source "$XSAN_REPO/tests/vm/pool/lib.sh"
 
@@ -33,6 +34,45 @@ jq -e '.mismatches == 3 and .repaired == 0 and .untold == 0 and ([.members[].ind
 status=$(scrub repair)
 jq -e '.mismatches == 3 and .repaired == 3 and .untold == 0' <<<"$status" >/dev/null || fail "repair: $status"
 scrubbed tank
+[ "$(digest "$device")" = "$before" ] || fail "repair has changed data"
+took
+
+status_is() { xsanctl --json scrub tank status 2>/dev/null | jq -e "$1" >/dev/null; }
+
+say "killed in the middle at a limited rate, it goes on, and counts each stripe once"
+xsanctl stop tank
+noise 2 0
+noise 4 131072
+noise 3 393216
+xsanctl assemble tank --scan >/dev/null
+xsanctl scrub tank check --rate-max 4M >/dev/null
+began=$SECONDS
+# What is found early is durable a second later.
+wait_until 60 status_is '.mismatches == 3 and .percent > 20'
+[ $((SECONDS - began)) -ge 3 ] || fail "20 % of 96 MiB were read at 4 MiB a second in $((SECONDS - began)) s"
+kill_xsand
+sleep 0.3
+start_xsand
+wait_until 60 status_is '.state == "running"'
+status_is '.resumed and .kind == "check" and .rate_max_bytes == 4194304 and .stripes_checked > 0 and .percent < 100' ||
+    fail "after kill -9: $(xsanctl --json scrub tank status)"
+took
+
+say "paused it stays where it is, over a stop too"
+xsanctl scrub tank pause >/dev/null
+sleep 1
+held=$(xsanctl --json scrub tank status | jq .stripes_checked)
+xsanctl stop tank
+xsanctl assemble tank --scan >/dev/null
+sleep 2
+status_is ".state == \"paused\" and .resumed and .stripes_checked == $held" ||
+    fail "held at $held: $(xsanctl --json scrub tank status)"
+xsanctl scrub tank resume --rate 0 >/dev/null
+xsanctl scrub tank wait >/dev/null
+status_is '.state == "done" and .mismatches == 3 and .stripes_checked == .stripes_total' ||
+    fail "at its end: $(xsanctl --json scrub tank status)"
+status=$(scrub repair)
+jq -e '.mismatches == 3 and .repaired == 3' <<<"$status" >/dev/null || fail "repair: $status"
 [ "$(digest "$device")" = "$before" ] || fail "repair has changed data"
 took
 
