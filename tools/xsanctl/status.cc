@@ -150,7 +150,7 @@ JobView view_scrub(const json& status) {
     if (number_of(status, "repaired", 0) > 0) {
         view.details += fmt::format(", {} repaired", text_of(status, "repaired"));
     }
-    if (status.value("resumed", false)) view.details += ", begun before a restart";
+    if (text_of(status, "resumed") == "true") view.details += ", begun before a restart";
     if (state != "running" && state != "paused") view.end = JobView::End::done;
     if (view.end == JobView::End::done) view.percent = 100;
     return view;

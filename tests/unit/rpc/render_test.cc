@@ -107,6 +107,9 @@ TEST_CASE("a wait for a scrub ends when it no longer runs", "[rpc][xsanctl]") {
     CHECK(end_of(R"({"state":"done","percent":100,"mismatches":3})") == End::done);
     CHECK(end_of(R"({"state":"idle"})") == End::done);
     CHECK(end_of(R"({"state":"failed"})") == End::failed);
+    const auto details_of = [](const char* text) { return view_scrub(parsed(text)).details; };
+    CHECK(details_of(R"({"state":"running","resumed":true})").ends_with("begun before a restart"));
+    CHECK_FALSE(details_of(R"({"state":"running","resumed":false})").ends_with("restart"));
 }
 
 TEST_CASE("what assembly could not use is told, and fails it when nothing was started",
