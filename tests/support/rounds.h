@@ -1,5 +1,6 @@
-// How often long random tests go round. Sanitizers are slow, and what they look for shows early. A simulated world has one
-// thread, so the thread sanitizer has little to find in it: the tests with real threads are for that one.
+// How often long random tests go round. Sanitizers are slow, and what they look for shows early. A
+// simulated world has one thread, so the thread sanitizer has little to find in it: tests with real
+// threads are for that one.
 #pragma once
 
 #include <algorithm>
