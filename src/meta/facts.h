@@ -50,6 +50,9 @@ std::uint64_t places_in_group(const PoolInfo& pool, const ec::Scheme& scheme,
 // Assumes nothing about the record: it may come from hostile bytes.
 Outcome<void> check_record(const Record& record, const Facts& facts);
 
+// [A-Za-z0-9][A-Za-z0-9._-]{0,31}: of a pool or a volume.
+bool is_name(std::string_view name);
+
 // Whether the regions lie inside the member, in order, without overlap.
 Outcome<void> check_layout(const MemberLayout& layout, std::uint64_t extent_bytes);
 

@@ -15,15 +15,6 @@ Failure misfit(fmt::format_string<Args...> format, Args&&... args) {
     return Failure(Errc::corrupt, fmt::format(format, std::forward<Args>(args)...));
 }
 
-bool is_name(std::string_view name) {
-    const auto is_alnum = [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    };
-    if (name.empty() || name.size() > kNameBytesMax || !is_alnum(name[0])) return false;
-    return std::all_of(name.begin(), name.end(),
-                       [&](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
-}
-
 Outcome<void> check_pool(const PoolInfo& next, const Facts& facts) {
     if (next.uuid.is_nil()) return misfit("the pool has no UUID");
     if (!is_name(next.name)) return misfit("'{}' is no name for a pool", next.name);
@@ -227,6 +218,15 @@ Outcome<void> need_member(MemberIndex index, const Facts& facts) {
 }
 
 }  // namespace
+
+bool is_name(std::string_view name) {
+    const auto is_alnum = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    };
+    if (name.empty() || name.size() > kNameBytesMax || !is_alnum(name[0])) return false;
+    return std::all_of(name.begin(), name.end(),
+                       [&](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
+}
 
 std::uint64_t places_in_group(const PoolInfo& pool, const ec::Scheme& scheme,
                               std::uint32_t cluster_bytes) {

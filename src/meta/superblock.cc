@@ -95,6 +95,7 @@ Outcome<void> decode_lists(const SuperblockCopy& c, Superblock& s) {
     const auto name_end = std::find(c.pool_name.begin(), c.pool_name.end(), 0);
     if (!all_zero(std::as_bytes(std::span(name_end, c.pool_name.end())))) return broken("the pool's name is odd");
     s.pool_name.assign(c.pool_name.begin(), name_end);
+    if (!is_name(s.pool_name)) return broken("the pool's name is odd");
 
     if (c.ancestor_count > kAncestorsMax) return broken("there are too many ancestors");
     for (std::size_t i = 0; i < c.ancestor_count; i++) {

@@ -14,13 +14,17 @@ struct Version {
     unsigned count = 0;
 };
 
+// By content: equal CRCs are no proof when someone has made them so.
+bool is_same(const DecodedCopy& a, const DecodedCopy& b) {
+    return a.crc == b.crc && a.superblock == b.superblock;
+}
+
 std::vector<Version> versions_of(const SuperblockCopies& copies) {
     std::vector<Version> versions;
     for (const auto& copy : copies) {
         if (!copy) continue;
         const auto same = std::find_if(versions.begin(), versions.end(), [&](const Version& v) {
-            return v.content->crc == copy->crc &&
-                   v.content->superblock.sequence == copy->superblock.sequence;
+            return is_same(*v.content, *copy);
         });
         if (same != versions.end()) {
             same->count++;
@@ -103,8 +107,7 @@ Outcome<SuperblockChoice> choose_superblock(const SuperblockCopies& copies) {
     choice.superblock = chosen;
     choice.copies_valid = best->count;
     for (unsigned i = 0; i < kSuperblockCopies; i++) {
-        choice.repair[i] = !copies[i] || copies[i]->crc != best->content->crc ||
-                           copies[i]->superblock.sequence != chosen.sequence;
+        choice.repair[i] = !copies[i] || !is_same(*copies[i], *best->content);
     }
     if (choice.copies_valid < kSuperblockCopies) choice.note = describe(copies);
     return choice;
