@@ -4,9 +4,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "base/assert.h"
 #include "base/units.h"
@@ -15,13 +17,13 @@ namespace xsan::dev {
 namespace {
 
 // Small blocks that were given back are kept for the next: aligned allocations are slow. The address
-// sanitizer wants to see each of them.
+// sanitizer wants to see each of them, in its own size.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kKeptMax = 0;
+constexpr std::size_t kKeptBytesMax = 0;
 #else
-constexpr std::size_t kKeptMax = 64;  // of a class, by each thread
-#endif
 constexpr std::size_t kKeptBytesMax = 64 * 1024;
+#endif
+constexpr std::size_t kKeptMax = 64;  // of a class, by each thread
 
 struct Kept {
     std::array<std::vector<std::byte*>, 5> blocks;  // of 4, 8, 16, 32, 64 KiB
@@ -39,19 +41,24 @@ std::size_t kept_class(std::size_t bytes) {
     return static_cast<std::size_t>(std::bit_width((std::max<std::size_t>(bytes, 1) - 1) / kBufferAlignment));
 }
 
-std::byte* allocate_aligned(std::size_t bytes) {
-    if (bytes <= kKeptBytesMax && t_kept.is_alive) {
+// nullptr: there is not so much memory.
+std::byte* try_aligned(std::size_t bytes) {
+    if (bytes <= kKeptBytesMax) {
+        // Of its class's size also where nothing is kept here: another thread may keep it.
         bytes = std::bit_ceil(std::max(bytes, kBufferAlignment));
-        auto& kept = t_kept.blocks[kept_class(bytes)];
-        if (!kept.empty()) {
-            void* memory = kept.back();
-            kept.pop_back();
-            return static_cast<std::byte*>(memory);
+        if (t_kept.is_alive && !t_kept.blocks[kept_class(bytes)].empty()) {
+            std::byte* memory = t_kept.blocks[kept_class(bytes)].back();
+            t_kept.blocks[kept_class(bytes)].pop_back();
+            return memory;
         }
     }
-    void* memory = std::aligned_alloc(kBufferAlignment, round_up(bytes, kBufferAlignment));
+    return static_cast<std::byte*>(std::aligned_alloc(kBufferAlignment, round_up(bytes, kBufferAlignment)));
+}
+
+std::byte* allocate_aligned(std::size_t bytes) {
+    std::byte* memory = try_aligned(bytes);
     XSAN_ASSERT(memory != nullptr);
-    return static_cast<std::byte*>(memory);
+    return memory;
 }
 
 void free_aligned(std::byte* memory, std::size_t bytes) {
@@ -71,6 +78,15 @@ AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
     if (bytes == 0) return;
     data_ = allocate_aligned(bytes);
     std::memset(data_, 0, bytes);
+}
+
+std::optional<AlignedBuffer> AlignedBuffer::try_allocate(std::size_t bytes) {
+    AlignedBuffer buffer;
+    buffer.data_ = try_aligned(bytes);
+    if (buffer.data_ == nullptr) return std::nullopt;
+    buffer.size_ = bytes;
+    std::memset(buffer.data_, 0, bytes);
+    return buffer;
 }
 
 AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& o) noexcept {

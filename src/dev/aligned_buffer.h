@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -17,6 +18,8 @@ class AlignedBuffer {
   public:
     AlignedBuffer() = default;
     explicit AlignedBuffer(std::size_t bytes);
+    // nullopt where there is not so much memory: for sizes that come from a drive.
+    static std::optional<AlignedBuffer> try_allocate(std::size_t bytes);
     AlignedBuffer(AlignedBuffer&& o) noexcept
         : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
     AlignedBuffer& operator=(AlignedBuffer&& o) noexcept;

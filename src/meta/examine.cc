@@ -122,15 +122,19 @@ Task<Outcome<Examined>> examine(dev::BlockDevice& device) {
 Task<Outcome<State>> load_state(Examined from) {
     dev::BlockDevice& device = *from.device;
     const CheckpointRef& ref = from.superblock.checkpoint;
-    dev::AlignedBuffer pages(ref.bytes);
+    auto pages = dev::AlignedBuffer::try_allocate(ref.bytes);
+    if (!pages) {
+        const Failure failure(Errc::corrupt, "its checkpoint is larger than the memory there is");
+        co_return named(device, failure);
+    }
     const Result<void> read =
-        co_await read_fully(device, from.superblock.layout.slot_offset(ref.slot), pages.span());
+        co_await read_fully(device, from.superblock.layout.slot_offset(ref.slot), pages->span());
     if (!read) {
         const Failure failure(read.error().code, "its checkpoint cannot be read");
         co_return named(device, failure);
     }
     const CheckpointIdentity identity{from.superblock.pool_uuid, ref.sequence};
-    auto state = decode_checkpoint(pages.span(), ref.crc, identity);
+    auto state = decode_checkpoint(pages->span(), ref.crc, identity);
     if (!state) co_return named(device, state.error());
     const LogRegion log = co_await read_log(device, from.superblock);
     const auto replayed = replay(*state, log.scan);

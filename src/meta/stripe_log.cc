@@ -70,9 +70,8 @@ std::uint32_t stripe_log_header_bytes(std::size_t records) {
         kStripeLogBlockBytes));
 }
 
-std::uint32_t stripe_log_batch_bytes(std::size_t records, std::uint64_t content_bytes) {
-    return static_cast<std::uint32_t>(
-        round_up(stripe_log_header_bytes(records) + content_bytes, kStripeLogBlockBytes));
+std::uint64_t stripe_log_batch_bytes(std::size_t records, std::uint64_t content_bytes) {
+    return round_up(stripe_log_header_bytes(records) + content_bytes, kStripeLogBlockBytes);
 }
 
 std::uint64_t stripe_log_place(std::uint64_t position, std::uint64_t bytes,
@@ -134,6 +133,7 @@ std::optional<StripeLogTail> decode_stripe_log_tail(std::span<const std::byte> b
         }
         tail.position.push_back(disk.position[i]);
     }
+    if (!all_zero(std::as_bytes(std::span(disk.position).subspan(lanes)))) return std::nullopt;
     return tail;
 }
 
@@ -151,7 +151,8 @@ void encode_stripe_log_batch(const StripeLogBatchHead& head,
     disk.content_bytes = static_cast<std::uint32_t>(content_bytes);
     disk.lane = static_cast<std::uint16_t>(head.lane);
     disk.record_count = static_cast<std::uint16_t>(records.size());
-    disk.bytes = stripe_log_batch_bytes(records.size(), content_bytes);
+    disk.bytes =
+        static_cast<std::uint32_t>(stripe_log_batch_bytes(records.size(), content_bytes));
     XSAN_ASSERT(out.size() == disk.bytes && records.size() <= UINT16_MAX);
     disk.content_crc = crc32c(out.subspan(disk.header_bytes, content_bytes));
 
@@ -207,13 +208,16 @@ std::optional<StripeLogBatch> decode_stripe_log_batch(std::span<const std::byte>
     for (unsigned i = 0; i < disk.record_count; i++, at += sizeof(StripeLogDescriptorOnDisk)) {
         StripeLogDescriptorOnDisk one;
         std::memcpy(&one, at, sizeof one);
-        if (one.content_bytes > contents.size() || one.sequence >= kStripeLogNumberMax) {
+        if (one.content_bytes > contents.size() || one.sequence >= kStripeLogNumberMax ||
+            !all_zero(std::as_bytes(std::span(one.reserved)))) {
             return std::nullopt;
         }
         batch.records.push_back(from_disk(one));
         batch.contents.push_back(contents.first(one.content_bytes));
         contents = contents.subspan(one.content_bytes);
     }
+    const auto* header_end = header.data() + header.size();
+    if (!all_zero({at, header_end}) || !contents.empty()) return std::nullopt;
     return batch;
 }
 

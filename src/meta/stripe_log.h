@@ -130,7 +130,7 @@ std::uint64_t stripe_log_lane_bytes(std::uint64_t region_bytes, unsigned lanes);
 
 // Of a batch with that many records and bytes of content; the header's part alone.
 std::uint32_t stripe_log_header_bytes(std::size_t records);
-std::uint32_t stripe_log_batch_bytes(std::size_t records, std::uint64_t content_bytes);
+std::uint64_t stripe_log_batch_bytes(std::size_t records, std::uint64_t content_bytes);
 // Where a batch of that size goes that follows `position`.
 std::uint64_t stripe_log_place(std::uint64_t position, std::uint64_t bytes, std::uint64_t lane_bytes);
 

@@ -26,10 +26,12 @@ Task<Result<void>> read_twice(dev::BlockDevice& device, std::uint64_t offset,
 // Bytes of the ring from `place` on, at most up to its end; empty when they cannot be read.
 Task<dev::AlignedBuffer> read_ring(const Ring& ring, std::uint64_t bytes) {
     const std::uint64_t inside = ring.place.position % ring.place.lane_bytes;
-    dev::AlignedBuffer buffer(std::min(bytes, ring.place.lane_bytes - inside));
-    const auto read = co_await read_twice(ring.device, ring.offset + inside, buffer.span());
+    auto buffer =
+        dev::AlignedBuffer::try_allocate(std::min(bytes, ring.place.lane_bytes - inside));
+    if (!buffer) co_return dev::AlignedBuffer();
+    const auto read = co_await read_twice(ring.device, ring.offset + inside, buffer->span());
     if (!read) co_return dev::AlignedBuffer();
-    co_return buffer;
+    co_return std::move(*buffer);
 }
 
 // Follows the chain from ring.place; where the next batch would begin a new lap it is looked for

@@ -129,7 +129,8 @@ class StripeLog final : public raid::StripeLog {
         std::uint64_t sequence_max = 0;
         dev::IoRequest io;
         std::uint32_t bytes() const {
-            return meta::stripe_log_batch_bytes(descriptors.size(), content_bytes);
+            return static_cast<std::uint32_t>(
+                meta::stripe_log_batch_bytes(descriptors.size(), content_bytes));
         }
     };
     struct Lane {

@@ -155,3 +155,18 @@ TEST_CASE("batches never wrap, and lanes share the region evenly") {
     CHECK(stripe_log_lane_bytes(kRegion, 0) == 0);
     CHECK(stripe_log_lane_bytes(0, 1) == 0);
 }
+
+TEST_CASE("a stripe log batch whose size does not fit 32 bits is none") {
+    MadeBatch made = some_batch(1, 0, 0);
+    made.place.lane_bytes = 1ull << 34;
+    StripeLogBatchOnDisk disk;
+    std::memcpy(&disk, made.bytes.data(), sizeof disk);
+    disk.content_bytes = 0xfffffff0;  // with the header: 4 GiB and one block
+    disk.bytes = 2 * kStripeLogBlockBytes;
+    std::memcpy(made.bytes.data(), &disk, sizeof disk);
+    made.bytes.resize(2 * kStripeLogBlockBytes);
+    CHECK(peek_stripe_log_batch(made.bytes, made.place) == 0);
+    disk.bytes = kStripeLogBlockBytes;
+    std::memcpy(made.bytes.data(), &disk, sizeof disk);
+    CHECK(peek_stripe_log_batch(made.bytes, made.place) == 0);
+}
