@@ -213,13 +213,16 @@ Outcome<State> decode_checkpoint(std::span<const std::byte> image, std::uint32_t
         return Failure(Errc::checksum_mismatch,
                        "the checkpoint is not the one the superblock names");
     }
-    return decoder.take_state();
+    State state = decoder.take_state();
+    if (state.pool().uuid.is_nil()) return broken("a checkpoint says nothing of its pool");
+    return state;
 }
 
 Outcome<void> check_places(const State& state) {
     std::vector<std::vector<bool>> used(state.group_limit());
     bool shared = false;
-    for (const auto& [id, volume] : state.volumes()) {
+    for (const auto& item : state.volumes()) {
+        const Volume& volume = item.second;
         volume.map->for_each_mapped([&](ClusterIndex, MapEntry entry) {
             auto& places = used[entry.group().get()];
             if (places.empty()) {
