@@ -14,6 +14,7 @@
 #include <span>
 #include <toml++/toml.h>
 
+#include "base/text.h"
 #include "ec/scheme.h"
 
 namespace xsan::daemon {
@@ -234,7 +235,7 @@ Outcome<void> read_table(const toml::table& table, std::string_view table_name,
                          std::string_view file, Config& config) {
     for (const auto& [toml_key, node] : table) {
         const std::string_view name = toml_key.str();
-        Item item{node, file, fmt::format("{}.{}", table_name, name.substr(0, 64))};
+        Item item{node, file, fmt::format("{}.{}", table_name, quotable(name))};
         const auto key = std::find_if(kKeys.begin(), kKeys.end(), [&](const Key& k) {
             return k.table == table_name && k.name == name;
         });
@@ -248,7 +249,7 @@ Outcome<Config> read_document(const toml::table& document, std::string_view file
     Config config;
     for (const auto& [toml_key, node] : document) {
         const std::string_view name = toml_key.str();
-        const Item item{node, file, std::string(name.substr(0, 64))};
+        const Item item{node, file, quotable(name)};
         const bool known = std::any_of(kKeys.begin(), kKeys.end(),
                                        [&](const Key& key) { return key.table == name; });
         if (!known) return item.refuse("unknown key");

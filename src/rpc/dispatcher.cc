@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "rpc/methods.h"
 
 namespace xsan::rpc {
@@ -28,7 +29,7 @@ Task<std::string> Dispatcher::dispatch(Caller caller, std::string line) {
     auto outcome = co_await run(caller, std::move(request));
     if (notification) {
         if (!outcome) {
-            log(LogLevel::warning, "rpc: notification '{}' of uid {} failed: {}", method,
+            log(LogLevel::warning, "rpc: notification '{}' of uid {} failed: {}", quotable(method),
                 caller.uid, outcome.error().message);
         }
         co_return std::string();
@@ -47,7 +48,7 @@ Task<Result<json, RpcError>> Dispatcher::run(Caller caller, Request request) {
     const MethodSpec* method = find_method(request.method);
     if (method == nullptr) {
         co_return RpcError(ErrorCode::method_not_found,
-                           fmt::format("there is no method '{}'", request.method));
+                           fmt::format("there is no method '{}'", quotable(request.method)));
     }
     if (caller.role < method->role) {
         co_return RpcError(Failure(

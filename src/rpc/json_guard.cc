@@ -7,6 +7,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/text.h"
+
 namespace xsan::rpc {
 namespace {
 
@@ -33,7 +35,7 @@ class Guard final : public nlohmann::json_sax<json> {
     bool key(string_t& name) override {
         if (levels_.back().insert(name).second) return true;
         return complain(
-            fmt::format("the key '{}' appears twice in one object", name.substr(0, 64)));
+            fmt::format("the key '{}' appears twice in one object", quotable(name)));
     }
 
     bool parse_error(std::size_t position, const std::string&,

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "base/text.h"
 #include "rpc/json_guard.h"
 
 namespace xsan::rpc {
@@ -31,7 +32,7 @@ std::string find_problem(const json& object) {
     for (const auto& [key, value] : object.items()) {
         bool known = false;
         for (const auto field : kFields) known = known || key == field;
-        if (!known) return fmt::format("unknown field '{}' in the request", key.substr(0, 64));
+        if (!known) return fmt::format("unknown field '{}' in the request", quotable(key));
     }
     const auto version = object.find("jsonrpc");
     if (version == object.end() || *version != "2.0") return "'jsonrpc' must be \"2.0\"";

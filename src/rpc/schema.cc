@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "rpc/json_guard.h"
 
 namespace xsan::rpc {
@@ -135,13 +136,14 @@ bool is_valid_name(std::string_view name) {
 
 Outcome<void> check_params(const MethodSpec& method, json& params) {
     XSAN_ASSERT(params.is_object());
-    for (const auto& [key, value] : params.items()) {
+    for (const auto& item : params.items()) {
+        const std::string& key = item.key();
         const auto spec = std::find_if(method.params.begin(), method.params.end(),
                                        [&](const ParamSpec& p) { return p.name == key; });
         if (spec == method.params.end()) {
-            return refuse(method, fmt::format("'{}'", key.substr(0, 64)), "unknown parameter");
+            return refuse(method, fmt::format("'{}'", quotable(key)), "unknown parameter");
         }
-        const std::string problem = find_problem(value, *spec);
+        const std::string problem = find_problem(item.value(), *spec);
         if (!problem.empty()) return refuse(method, spec->name, problem);
     }
     for (const auto& spec : method.params) {

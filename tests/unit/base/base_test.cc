@@ -9,6 +9,7 @@
 #include "base/endian.h"
 #include "base/result.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "base/uuid.h"
 #include "support/catch.h"
@@ -84,4 +85,10 @@ TEST_CASE("XSAN_TRY passes values on and errors out", "[base]") {
     CHECK(*quarter(8) == 2);
     CHECK(quarter(6).error().code == Errc::invalid_argument);
     CHECK(quarter(5).error().code == Errc::invalid_argument);
+}
+
+TEST_CASE("text that is quoted has no control characters and an end") {
+    CHECK(quotable("/dev/nvme0n1") == "/dev/nvme0n1");
+    CHECK(quotable(std::string("a\nb\x1b[2J\x7f") + '\0') == "a?b?[2J??");
+    CHECK(quotable(std::string(1000, 'x')).size() == 64);
 }

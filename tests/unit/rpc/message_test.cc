@@ -92,3 +92,9 @@ TEST_CASE("a request line is read back as the request that it was made of", "[rp
     CHECK(request->method == "stop");
     CHECK(request->params["pool"] == "tank");
 }
+
+TEST_CASE("what a message quotes of a request cannot begin another line", "[rpc][message]") {
+    const auto refused = parse_request("{\"a\\nb\":1}");
+    REQUIRE(!refused);
+    CHECK(refused.error().error.message == "unknown field 'a?b' in the request");
+}
