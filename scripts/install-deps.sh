@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing xsan needs on Debian 12 or newer, and nothing that is there already.
 # Run as root, or as a user who may sudo. Idempotent; quiet when there is nothing to do.
+# XSAN_PACKAGES=fuzz: also what scripts/fuzz.sh needs.
 set -euo pipefail
 
 packages=(
@@ -12,6 +13,7 @@ packages=(
     fio nvme-cli xfsprogs e2fsprogs mdadm lvm2
     jq xz-utils systemd udev mount procps
 )
+[ "${XSAN_PACKAGES:-}" != fuzz ] || packages+=(clang llvm libclang-rt-dev)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# make test: everything that can be tested on this machine, in parts: tidy, unit, sim, sanitize, vm.
-# XSAN_SIM_STATES: crash states that the part sim checks in all (default 600000: ten minutes on two cores; the seeds are
+# make test: everything that can be tested on this machine, in parts: tidy, unit, fuzz, sim, sanitize, vm.
+# XSAN_SIM_STATES: crash states that the part sim checks in all (default 500000: some seven minutes on two cores; the seeds are
 # always the same).
 # test.sh [PART...] runs some of them. Ends with `N passed, M failed`; the status says whether all passed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(tidy unit sim sanitize vm)
+[ ${#parts[@]} -gt 0 ] || parts=(tidy unit fuzz sim sanitize vm)
 passed=0
 failed=0
 
@@ -46,6 +46,15 @@ run_units() {
     fi
 }
 
+# About six seconds of seeded inputs for one parser; the output only when it fails.
+run_fuzz() {
+    local -A runs=([superblock]=400000 [metadata_log]=150000 [stripe_log]=800000 [checkpoint]=400000
+        [rpc]=100000 [config]=600000 [names]=5000000)
+    local program=$PWD/build/release/tests/fuzz/fuzz_$1
+    (cd build/release && "$program" --runs "${runs[$1]}" >"$program.log" 2>&1) ||
+        { tail -n 20 "$program.log"; return 1; }
+}
+
 scripts/install-deps.sh || exit 1
 for part in "${parts[@]}"; do
     before=$((passed + failed))
@@ -56,10 +65,16 @@ for part in "${parts[@]}"; do
             count link-tests scripts/build.sh xsan_link_tests
             run_units build/release
             ;;
+        fuzz)
+            scripts/build.sh || { failed=$((failed + 1)); continue; }
+            for target in superblock metadata_log stripe_log checkpoint rpc config names; do
+                count "fuzz/$target" run_fuzz "$target"
+            done
+            ;;
         sim)
             scripts/build.sh || { failed=$((failed + 1)); continue; }
             count sim/test build/release/tests/sim/sim_test
-            states=${XSAN_SIM_STATES:-600000}
+            states=${XSAN_SIM_STATES:-500000}
             simulate() {
                 count "sim/$1" build/release/tools/xsan-sim --jobs "$(nproc)" --artifacts build/release \
                     --states $((states * $2 / 100)) "${@:3}"
@@ -90,7 +105,7 @@ for part in "${parts[@]}"; do
             done < <(tests/vm/all.sh 2>&1; echo "all.sh ended with $?")
             ;;
         *)
-            echo "test.sh: unknown part '$part': use tidy, unit, sim, sanitize or vm" >&2
+            echo "test.sh: unknown part '$part': use tidy, unit, fuzz, sim, sanitize or vm" >&2
             exit 2
             ;;
     esac
