@@ -10,6 +10,9 @@ target_compile_options(xsan_warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
     -Wold-style-cast $<$<BOOL:${XSAN_WERROR}>:-Werror>)
 target_include_directories(xsan_warnings INTERFACE ${CMAKE_SOURCE_DIR}/src)
+if(XSAN_MUTANTS)
+    target_compile_definitions(xsan_warnings INTERFACE XSAN_MUTANTS)
+endif()
 if(XSAN_SANITIZE)
     target_compile_options(xsan_warnings INTERFACE -fsanitize=${XSAN_SANITIZE} -fno-omit-frame-pointer
                                                    -fno-sanitize-recover=all)

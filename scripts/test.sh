@@ -84,6 +84,7 @@ for part in "${parts[@]}"; do
             [ "$states" -lt 500000 ] || full=(--full-matrix)
             simulate log 85 --policy log "${full[@]}"
             simulate resync 15 --policy resync
+            count sim/mutants tests/sim/mutants.py --quick
             ;;
         sanitize)
             for kind in asan tsan; do

@@ -7,10 +7,13 @@
 #include <algorithm>
 #include <set>
 
+#include "base/mutant.h"
+
 namespace xsan::meta {
 namespace {
 
 bool is_newer(const Examined& a, const Examined& b) {
+    if (mutant(Mutant::epoch_oldest)) return a.end.sequence < b.end.sequence;
     return a.end.epoch != b.end.epoch ? a.end.epoch > b.end.epoch : a.end.sequence > b.end.sequence;
 }
 
@@ -192,7 +195,8 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
                                    "knows with 'assemble --accept-missing'",
                                    pool, unread));
     }
-    if (votes * 2 > in_sync && unread.empty()) return plan;
+    const bool is_half = mutant(Mutant::stale_half_is_enough) && votes * 2 == in_sync;
+    if ((votes * 2 > in_sync || is_half) && unread.empty()) return plan;
     if (accept_missing) {
         plan.starts_new_lineage = true;
         return plan;

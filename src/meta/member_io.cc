@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
 #include "base/units.h"
 #include "meta/layout.h"
 #include "reactor/task_group.h"
@@ -35,6 +36,7 @@ Task<Result<void>> write_copies(dev::BlockDevice& device, const Superblock& supe
         if (!results[i] && results[i].error().code == Errc::device_gone)
             co_return results[i].error();
     }
+    if (mutant(Mutant::superblock_no_flush)) co_return Result<void>();
     co_return co_await device.flush();
 }
 
@@ -104,6 +106,7 @@ Task<Result<void>> write_superblock(dev::BlockDevice& device, SuperblockOnDevice
     }
     std::array<bool, kSuperblockCopies> missed{};
     std::vector<std::vector<unsigned>> steps{{0, 2}, {1, 3}};
+    if (mutant(Mutant::superblock_at_once)) steps = {{0, 1, 2, 3}};
     for (std::size_t i = 0; i < steps.size(); i++) {
         std::vector<unsigned> copies = steps[i];
         XSAN_CO_TRY_VOID(write_copies(device, next, std::move(copies), missed));
@@ -136,6 +139,7 @@ Task<Result<void>> write_checkpoint(dev::BlockDevice& device, MemberLayout layou
     XSAN_ASSERT(slot < 2 && image.bytes <= layout.checkpoint_slot_bytes);
     const auto pages = image.buffer.span().first(image.bytes);
     XSAN_CO_TRY_VOID(write_fully(device, layout.slot_offset(slot), pages, false));
+    if (mutant(Mutant::superblock_before_checkpoint)) co_return Result<void>();
     co_return co_await device.flush();
 }
 

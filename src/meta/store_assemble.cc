@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "base/rng.h"
 #include "meta/store.h"
 
@@ -75,7 +76,7 @@ void Store::take_plan(std::span<const Examined> found, std::size_t newest, const
     epoch_ = 0;
     for (const auto& f : found)
         epoch_ = std::max({epoch_, f.superblock.epoch, f.end.epoch});
-    epoch_++;
+    if (!mutant(Mutant::epoch_not_raised)) epoch_++;
     lineage_ = best.end.lineage;
     ancestors_ = best.superblock.ancestors;
     std::erase_if(ancestors_, [this](const Ancestor& a) { return a.lineage == lineage_; });
@@ -182,7 +183,8 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
     }
     // The first entry of the epoch; it marks the absent members by itself.
     Batch batch;
-    const Result<void> appended = co_await append(std::move(batch));
+    Result<void> appended;
+    if (!mutant(Mutant::stale_absent_unmarked)) appended = co_await append(std::move(batch));
     if (!appended) {
         co_return Failure(Errc::io_error,
                           fmt::format("pool '{}' cannot start: devices that it cannot do without cannot be "

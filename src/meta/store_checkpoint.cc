@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "meta/bytes.h"
 #include "meta/store.h"
 
@@ -75,7 +76,8 @@ Task<Result<void>> Store::update_superblock(MemberIndex index, Superblock next) 
 Task<Result<void>> Store::seed(MemberIndex index, const CheckpointImage& image, LogPosition at) {
     const Slot slot = slots_.at(index);
     Superblock next = next_superblock(slot);
-    next.checkpoint.slot = slot.superblock.content.checkpoint.slot ^ 1u;
+    const unsigned other = mutant(Mutant::superblock_same_slot) ? 0 : 1;
+    next.checkpoint.slot = slot.superblock.content.checkpoint.slot ^ other;
     next.checkpoint.sequence = at.sequence;
     next.checkpoint.epoch = at.epoch;
     next.checkpoint.lineage = at.lineage;

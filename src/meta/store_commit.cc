@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "meta/draft.h"
 #include "meta/record_codec.h"
 #include "meta/store.h"
@@ -295,6 +296,7 @@ Task<bool> Store::write_entry(const Batch& batch, const Overlay& overlay) {
         const Member* member = member_after(overlay, index);
         const bool is_in_sync = member != nullptr && member->state == MemberState::in_sync;
         if (!is_in_sync && !slot.is_joining) continue;
+        if (mutant(Mutant::copies_of_entry) && &slot == &slots_.rbegin()->second) continue;
         targets.push_back(index);
         tasks.push_back(write_fully(
             *slot.device, slot.superblock.content.layout.log_offset() + place, entry.span(), true));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace xsan::meta {
 namespace {
 
@@ -90,7 +92,8 @@ Task<Result<std::optional<StripeLogTail>>> read_stripe_log_tail(dev::BlockDevice
         const std::uint64_t at = layout.stripe_log_offset + stripe_log_tail_offset(i);
         XSAN_CO_TRY_VOID(read_twice(device, at, block.span()));
         auto tail = decode_stripe_log_tail(block.span(), identity, layout.stripe_log_bytes);
-        if (tail && (!newest || tail->number > newest->number)) newest = std::move(tail);
+        const bool later = tail && newest && tail->number > newest->number;
+        if (tail && (!newest || later != mutant(Mutant::tail_older_read))) newest = std::move(tail);
     }
     co_return newest;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "meta/superblock.h"
 
 namespace xsan::meta {
@@ -83,7 +84,7 @@ Outcome<SuperblockChoice> choose_superblock(const SuperblockCopies& copies) {
     const auto versions = versions_of(copies);
     const Version* best = nullptr;
     for (const auto& version : versions) {
-        if (version.count < kSuperblockOpenQuorum) continue;
+        if (version.count < kSuperblockOpenQuorum + (mutant(Mutant::superblock_quorum) ? 1 : 0)) continue;
         if (best == nullptr ||
             version.content->superblock.sequence > best->content->superblock.sequence) {
             best = &version;

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "base/units.h"
 #include "pool/pool.h"
 #include "pool/volume.h"
@@ -217,7 +218,7 @@ Task<Outcome<void>> Pool::readmit(Found& found, bool gives_up) {
     back.member.state = meta::MemberState::in_sync;
     back.member.path = path;
     std::vector<meta::Record> records;
-    records.push_back(std::move(stale));
+    if (!mutant(Mutant::stale_readmitted)) records.push_back(std::move(stale));
     records.push_back(std::move(back));
     const meta::Store::NewMember joining{index, found.device.get()};
     XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));

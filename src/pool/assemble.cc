@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "pool/pool.h"
 #include "pool/survival.h"
 #include "pool/volume.h"
@@ -34,7 +35,8 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
         const bool known = index.get() < members.size() && members[index.get()] &&
                            members[index.get()]->uuid == f.examined.superblock.member_uuid;
         if (!known) continue;  // left the pool long ago
-        if (members[index.get()]->state != meta::MemberState::in_sync) {
+        const bool is_in_sync = members[index.get()]->state == meta::MemberState::in_sync;
+        if (!is_in_sync && !mutant(Mutant::stale_member_live)) {
             stale.push_back(&f);
             continue;
         }
@@ -90,7 +92,8 @@ void Pool::start_running() {
     options.buffers = environment_.buffers;
     options.interlock_slots_log2 = environment_.interlock_slots_log2;
     if (state().pool().consistency == meta::Consistency::log) {
-        const StripeLog::Context context{state(), members_, *groups_, *this, environment_.reactors};
+        const StripeLog::Context context{state(), members_, *groups_, *this, environment_.reactors,
+                                         environment_.stripe_log_lane_bytes_max};
         stripe_log_ = std::make_unique<StripeLog>(context, rng_.next());
         options.log = stripe_log_.get();
         options.log_payload_bytes_max = environment_.log_payload_bytes_max;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "pool/pool.h"
 #include "reactor/cross.h"
 
@@ -98,6 +99,7 @@ Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_s
     }
     std::vector<meta::Record> records;
     records.push_back(std::move(record));
+    if (mutant(Mutant::ack_loss_commit)) member_is_lost(member);
     const auto committed = co_await commit(std::move(records));
     if (committed) member_is_lost(member);
     event.set();

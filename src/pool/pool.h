@@ -49,6 +49,9 @@ struct Environment {
     unsigned interlock_slots_log2 = raid::EngineOptions{}.interlock_slots_log2;
     // raid::EngineOptions: up to which size whole stripes are logged with their payload.
     std::uint64_t log_payload_bytes_max = raid::EngineOptions{}.log_payload_bytes_max;
+    // The most that a lane's ring of the stripe log takes of a member, in whole blocks: small rings
+    // are often full, which tests want.
+    std::uint64_t stripe_log_lane_bytes_max = UINT64_MAX;
     // Bytes a second that a rebuild may write where the pool itself says nothing; 0: no limit.
     std::uint64_t rebuild_rate_max = 0;
     std::uint64_t scrub_rate_max = 0;  // the same for what a scrub may read

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "pool/pool.h"
 #include "reactor/cross.h"
 
@@ -319,8 +320,8 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
     // are others by then. They are forgotten first; nobody writes to the group. Writes of stripes whose parity
     // was lost have no record, and agree with what is rebuilt only once they are durable.
     if (stripe_log_ != nullptr) {
-        XSAN_CO_TRY_VOID(engine_->flush());
-        XSAN_CO_TRY_VOID(stripe_log_->advance_past_all());
+        if (!mutant(Mutant::mover_unlogged_writes)) XSAN_CO_TRY_VOID(engine_->flush());
+        if (!mutant(Mutant::mover_log_kept)) XSAN_CO_TRY_VOID(stripe_log_->advance_past_all());
     }
     const auto committed = co_await commit(std::move(records));
     if (committed) give_back(replaced, kept);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "pool/pool.h"
 #include "reactor/cross.h"
 
@@ -58,6 +59,7 @@ Task<Result<void>> Pool::mark_on_control(GroupIndex group) {
     }
     Event& event = *marking_.emplace(group, std::make_unique<Event>()).first->second;
     std::vector<GroupIndex> groups{group};
+    if (mutant(Mutant::ack_before_mark)) groups_->set_flag(group, GroupTable::kMarked, true);
     const auto committed = co_await commit_marks(std::move(groups), true);
     if (committed) groups_->set_flag(group, GroupTable::kMarked, true);
     event.set();
@@ -108,7 +110,8 @@ Task<Result<void>> Pool::clean_groups(CleanWhich which) {
         groups_->set_flag(group, GroupTable::kMarked, true);
         return true;
     });
-    Result<void> result = co_await flush_all();
+    Result<void> result;
+    if (!mutant(Mutant::flush_before_clean)) result = co_await flush_all();
     if (result && !cleaning_.empty()) {
         cleaning_committing_ = true;
         std::vector<GroupIndex> groups(cleaning_.begin(), cleaning_.end());

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/crc32c.h"
+#include "base/mutant.h"
 #include "base/units.h"
 
 namespace xsan::pool {
@@ -207,7 +208,8 @@ bool StripeLog::place(Lane& lane, std::vector<Outgoing>& out) {
     for (Outgoing& o : out) {
         const Ring& ring = *o.ring;
         o.position = meta::stripe_log_place(ring.head, o.bytes(), ring.lane_bytes);
-        const std::uint64_t used = o.position + o.bytes() - ring.tail;
+        const std::uint64_t tail = mutant(Mutant::tail_room_early) ? ring.next_tail : ring.tail;
+        const std::uint64_t used = o.position + o.bytes() - tail;
         is_filling |= used > ring.lane_bytes / 2;
         if (used > ring.lane_bytes) return false;
     }
@@ -272,7 +274,7 @@ void StripeLog::encode(const Lane& lane, Outgoing& out, Checksums& checksums) {
     out.io = {};
     out.io.kind = dev::IoKind::write;
     out.io.offset = out.ring->offset + out.position % out.ring->lane_bytes;
-    out.io.fua = true;
+    out.io.fua = !mutant(Mutant::flush_log_append);
     out.io.stable_buffer = true;
     out.io.set_buffer(start, bytes);
 }
@@ -290,7 +292,7 @@ Task<void> StripeLog::write_batches(Lane& lane, std::vector<Outgoing>& out,
     batches_.fetch_add(out.size(), std::memory_order_relaxed);
     co_await batch.wait();
     for (Outgoing& o : out) {
-        if (o.io.error.is_ok()) continue;
+        if (o.io.error.is_ok() || mutant(Mutant::ack_append_error)) continue;
         const auto recorded = co_await context_.faults.member_failed(o.member, o.io.error);
         if (recorded) continue;
         co_await write_again(lane, o);
@@ -329,24 +331,26 @@ Task<Result<void>> StripeLog::advance_locked() {
     std::uint64_t retired = UINT64_MAX;
     for (const auto& lane : lanes_) {
         std::lock_guard lane_guard(lane->lock);
-        retired = std::min(retired, lane->oldest != nullptr ? lane->oldest->sequence
-                                                            : next_sequence_.load());
+        const bool any_open = lane->oldest != nullptr && !mutant(Mutant::tail_open_records);
+        retired = std::min(retired, any_open ? lane->oldest->sequence : next_sequence_.load());
     }
     if (retired == retired_.load()) co_return Result<void>{};
     Quiescence::Scope scope(engine_->quiescence());
     // Everything below had completed in place before this flush is submitted.
-    XSAN_CO_TRY_VOID(engine_->flush());
+    if (!mutant(Mutant::flush_before_tail)) XSAN_CO_TRY_VOID(engine_->flush());
     for (const auto& lane : lanes_) {
         std::lock_guard lane_guard(lane->lock);
         for (auto& [member, ring] : lane->rings) {
             auto& batches = ring->batches;
             while (!batches.empty() && batches.front().sequence_max < retired) batches.pop_front();
-            ring->next_tail = batches.empty() ? ring->head : batches.front().position;
+            const bool any_open = !batches.empty() && !mutant(Mutant::tail_position_head);
+            ring->next_tail = any_open ? batches.front().position : ring->head;
         }
     }
     std::vector<Task<Result<void>>> writes;
     for (const auto& [member, number] : tail_number_) {
         dev::BlockDevice* device = context_.members.live(member);
+        if (mutant(Mutant::tail_one_fewer) && member.get() == 0) continue;
         if (device != nullptr) writes.push_back(write_tail_or_fail(member, *device, retired));
     }
     co_await when_all(std::span(writes));
@@ -368,7 +372,7 @@ Task<Result<void>> StripeLog::write_tail(MemberIndex member, dev::BlockDevice& d
     const meta::MemberLayout layout = stored.layout;
     meta::StripeLogTail tail;
     tail.epoch = epoch_;
-    tail.number = tail_number_[member] + 1;
+    tail.number = tail_number_[member] + (mutant(Mutant::tail_one_sector) ? 2 : 1);
     tail.retired = retired;
     for (const auto& lane : lanes_) {
         std::lock_guard guard(lane->lock);
@@ -401,8 +405,9 @@ Task<Result<void>> StripeLog::open_member(MemberIndex member, dev::BlockDevice& 
                                           std::uint64_t epoch) {
     const meta::Member stored = *context_.state.members()[member.get()];
     const meta::MemberLayout layout = stored.layout;
-    const std::uint64_t lane_bytes = meta::stripe_log_lane_bytes(
-        layout.stripe_log_bytes, static_cast<unsigned>(lanes_.size()));
+    const std::uint64_t room = meta::stripe_log_lane_bytes(layout.stripe_log_bytes,
+                                                           static_cast<unsigned>(lanes_.size()));
+    const std::uint64_t lane_bytes = std::min(room, context_.lane_bytes_max);
     if (lane_bytes == 0) co_return Error{Errc::no_space};
     const meta::StripeLogIdentity identity{context_.state.pool().uuid, stored.uuid};
     co_await advance_mutex_.lock();
@@ -424,6 +429,7 @@ Task<Result<void>> StripeLog::open_member(MemberIndex member, dev::BlockDevice& 
     }
     const std::uint64_t most = lane_bytes / 2 - 4 * meta::kStripeLogBlockBytes;
     append_bytes_max_.store(std::min(append_bytes_max_.load(), most));
+    if (mutant(Mutant::tail_not_opened)) co_return Result<void>{};
     co_return co_await write_tail(member, device, retired_.load());
 }
 

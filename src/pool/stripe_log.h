@@ -43,6 +43,7 @@ class StripeLog final : public raid::StripeLog {
         const GroupTable& groups;
         raid::FaultSink& faults;
         std::vector<Reactor*> reactors;  // [0] is the control reactor
+        std::uint64_t lane_bytes_max = UINT64_MAX;
     };
     StripeLog(Context context, std::uint64_t seed);
     ~StripeLog() override;

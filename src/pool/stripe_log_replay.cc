@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "ec/geometry.h"
 #include "pool/stripe_log.h"
 #include "reactor/task_group.h"
@@ -39,7 +40,9 @@ void StripeLog::collect(const meta::MemberStripeLog& log, MemberIndex member, st
             const GroupRow* row = context_.state.row(d.group);
             // A row of a later generation has strips that became stale since. Before members joined a group
             // its records were forgotten, so those that are found still lie where the row says.
-            if (d.sequence < retired || row == nullptr || d.generation > row->generation()) continue;
+            if (d.sequence < retired && !mutant(Mutant::replay_retired)) continue;
+            if (row == nullptr || d.generation > row->generation()) continue;
+            if (mutant(Mutant::stale_generation) && d.generation != row->generation()) continue;
             const ec::Scheme& scheme = context_.groups.codec(row->scheme()).scheme();
             if (d.stripe.get() >= raid::stripes_per_group(scheme, context_.groups.extent_bytes()) ||
                 strip_on(*row, scheme, d.stripe, member) != d.strip ||
@@ -90,6 +93,7 @@ Task<Result<void>> StripeLog::redo(Stripes& stripes, const std::vector<MemberInd
             if (!one) co_return one;
         }
     }
+    if (mutant(Mutant::replay_no_flush)) co_return Result<void>{};
     Quiescence::Scope scope(engine_->quiescence());
     co_return co_await engine_->flush();
 }
@@ -126,7 +130,8 @@ Task<Result<StripeLog::Replayed>> StripeLog::replay(std::uint64_t epoch_now) {
     // A region of a lower epoch is from before a replay that had come to its end.
     std::uint64_t epoch = 0;
     for (auto& log : logs) {
-        if (log.has_tail && log.tail.epoch >= epoch_now) log = {.is_damaged = true};
+        const std::uint64_t used = log.tail.epoch + (mutant(Mutant::epoch_off_by_one) ? 1 : 0);
+        if (log.has_tail && used >= epoch_now) log = {.is_damaged = true};
         epoch = std::max(epoch, log.tail.epoch);
     }
     std::uint64_t retired = 1;

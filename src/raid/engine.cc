@@ -1,6 +1,7 @@
 // Construction, flush, and the gate for changes of a whole group.
 #include "raid/engine.h"
 
+#include "base/mutant.h"
 #include "reactor/task_group.h"
 
 namespace xsan::raid {
@@ -34,7 +35,7 @@ EngineCounters Engine::counters() const {
 
 Task<Result<void>> Engine::flush() {
     std::vector<Task<Result<void>>> flushes;
-    for (unsigned i = 0; i < map_.member_limit(); i++) {
+    for (unsigned i = mutant(Mutant::flush_first_member) ? 1 : 0; i < map_.member_limit(); i++) {
         const MemberIndex member{static_cast<std::uint16_t>(i)};
         dev::BlockDevice* device = map_.live_device(member);
         if (device == nullptr || !device->limits().volatile_cache) continue;
@@ -62,13 +63,14 @@ Task<Result<void>> Engine::flush_device(MemberIndex member, dev::BlockDevice& de
         co_return flushed;
     }
     if (traffic_.has_failed_flush(member)) co_return Error{Errc::io_error};
-    traffic_.flush_covered(member, mark);
+    traffic_.flush_covered(member, mutant(Mutant::flush_mark_late) ? traffic_.write_mark(member) : mark);
     co_return flushed;
 }
 
 Task<Result<void>> Engine::flush_member(MemberIndex member, dev::BlockDevice& device) {
     const auto flushed = co_await flush_device(member, device);
     if (flushed) co_return flushed;
+    if (mutant(Mutant::ack_flush_error)) co_return Result<void>{};
     if (flushed.error().code == Errc::invalid_argument) co_return Error{Errc::io_error};
     const auto recorded = co_await faults_.member_failed(member, flushed.error());
     if (recorded) co_return recorded;

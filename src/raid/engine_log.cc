@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/mutant.h"
 #include "raid/engine.h"
 #include "raid/stripe_log.h"
 #include "raid/stripe_write.h"
@@ -27,6 +28,7 @@ ec::StripMask in_row(const StripeView& view) {
 // Parity strips (or copies) whose members receive the record of a segment.
 ec::StripMask holders_of(const ec::Scheme& scheme, ec::StripMask present, ec::StripMask touched) {
     ec::StripMask holders = present & scheme.parity_mask();
+    if (mutant(Mutant::copies_one_holder_fewer)) holders &= holders - 1;
     if (scheme.kind == ec::CodeKind::mirror_pairs) holders &= touched << scheme.data_strips;
     return holders;
 }
@@ -126,6 +128,10 @@ Task<Result<void>> Engine::write_logged(StripeOp& op, const StripeWrite& write, 
         XSAN_ASSERT(!logged.pieces.empty());
         LogTicket ticket;
         if (!logged.records.empty()) {
+            if (mutant(Mutant::ack_before_append)) {
+                add_segment_writes(op, write, logged.pieces, false);
+                (void)co_await op.run_writes();
+            }
             result = co_await log_->append(ticket, logged.records);
             // Holders that failed are recorded as lost by now.
             op.refresh();
@@ -135,7 +141,8 @@ Task<Result<void>> Engine::write_logged(StripeOp& op, const StripeWrite& write, 
             }
         }
         if (result) {
-            add_segment_writes(op, write, logged.pieces, logging.fua);
+            const bool fua = logging.fua && !mutant(Mutant::flush_in_place_fua);
+            add_segment_writes(op, write, logged.pieces, fua);
             result = co_await op.run_writes();
             if (!result && !op.write_failures().empty()) {
                 co_await settle(op, write, *logging.row, logging.group, logging.stripe);

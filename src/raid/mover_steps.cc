@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "base/mutant.h"
 #include "raid/engine.h"
 
 namespace xsan::raid {
@@ -93,6 +94,7 @@ Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
         mover.set_done(stripe);
         co_return Result<void>{};
     }
+    if (mutant(Mutant::mover_done_early)) mover.set_done(stripe);
     StripeOp op(context(), *row, &mover, group, stripe, {0, scheme.strip_bytes});
     const RowMask want{op.rows(), moved_strips(mover, scheme, stripe)};
     const auto loaded = co_await op.load(std::span(&want, 1));
@@ -188,14 +190,16 @@ Task<Result<void>> Engine::flush_targets(Mover& mover) {
 
 Task<Result<void>> Engine::finish_mover(Mover& mover, Commit commit, void* argument) {
     const std::uint64_t group = mover.group().get();
-    co_await gate_.acquire(group, KeyedLock::Mode::exclusive);
-    KeyedLock::Guard gate(gate_, group, KeyedLock::Mode::exclusive);
+    using Mode = KeyedLock::Mode;
+    const Mode mode = mutant(Mutant::mover_gate) ? Mode::shared : Mode::exclusive;
+    co_await gate_.acquire(group, mode);
+    KeyedLock::Guard gate(gate_, group, mode);
     Result<void> result;
     if (mover.has_failed()) {
         result = Error{Errc::aborted};
     } else if (commit != nullptr) {
         XSAN_ASSERT(mover.all_done());
-        result = co_await flush_targets(mover);
+        if (!mutant(Mutant::mover_no_flush)) result = co_await flush_targets(mover);
         if (result) result = co_await commit(argument);
     }
     movers_.remove(mover);

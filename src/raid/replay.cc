@@ -8,6 +8,7 @@
 
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "base/mutant.h"
 
 namespace xsan::raid {
 namespace {
@@ -75,14 +76,16 @@ StripeReplay::List StripeReplay::covering(Rows rows) const {
     for (const ReplayRecord& record : records_) {
         if (covers(record.rows, rows)) list.push_back(&record);
     }
+    if (mutant(Mutant::replay_order)) std::reverse(list.begin(), list.end());
     return list;
 }
 
 // Does every parity member in sync hold the record? Else its in-place writes never began.
 bool StripeReplay::is_complete(const ReplayRecord& record) const {
     ec::StripMask missing = op_.view().present & op_.scheme().parity_mask() & ~record.unknown;
+    if (mutant(Mutant::copies_of_lost_too)) missing = op_.scheme().parity_mask();
     for (const ReplayCopy& copy : record.copies) missing &= ~strip_mask(copy.strip);
-    return missing == 0;
+    return missing == 0 || mutant(Mutant::copies_any_will_do);
 }
 
 // Strips that could not be read as a whole are tried over these rows.
@@ -128,7 +131,7 @@ Task<Result<void>> StripeReplay::redo_copies(Rows rows, const List& list) {
             const bool same = (good & strip_mask(to)) != 0 &&
                               std::memcmp(op_.at(to, rows.begin), op_.at(from, rows.begin),
                                           rows.length()) == 0;
-            if (same) return;
+            if (same || mutant(Mutant::replay_copies)) return;
             std::memcpy(op_.at(to, rows.begin), op_.at(from, rows.begin), rows.length());
             write(strip_mask(to), rows);
         });
@@ -137,7 +140,7 @@ Task<Result<void>> StripeReplay::redo_copies(Rows rows, const List& list) {
 }
 
 Task<Result<void>> StripeReplay::redo_parity(Rows rows, List list) {
-    if (!is_complete(*list.back())) list.pop_back();
+    if (!is_complete(*list.back()) || mutant(Mutant::replay_skips_last)) list.pop_back();
     if (list.empty()) co_return Result<void>{};
     const ReplayRecord& last = *list.back();
     const ec::StripMask readable = co_await read_in_place(rows, op_.view().present);
@@ -226,13 +229,14 @@ Task<Result<void>> StripeReplay::finish(Rows rows, ec::StripMask given_up,
     }
     op_.codec().encode(std::span(data.data(), scheme.data_strips),
                        std::span(parity.data(), scheme.parity_strips), rows.length());
-    write(data_to_write | scheme.parity_mask(), rows);
+    if (!mutant(Mutant::replay_parity)) data_to_write |= scheme.parity_mask();
+    write(data_to_write, rows);
     co_return Result<void>{};
 }
 
 // Does the strip's place, as it was read, hold what this record wrote? Only whole granules can tell.
 bool StripeReplay::holds(const ReplayRecord& overwrite, unsigned strip, Rows rows) {
-    if (overwrite.kind != LogKind::overwrite) return true;
+    if (overwrite.kind != LogKind::overwrite || mutant(Mutant::crc_overwrite)) return true;
     const Rows granule = granule_of(overwrite, rows.begin);
     if (granule != rows) return false;
     const std::uint32_t step = overwrite.granule_bytes;
@@ -247,8 +251,8 @@ bool StripeReplay::holds(const ReplayRecord& overwrite, unsigned strip, Rows row
 void StripeReplay::copy_content(const ReplayRecord& payload, unsigned strip, Rows rows) {
     const auto before =
         static_cast<unsigned>(std::popcount(payload.touched & (strip_mask(strip) - 1)));
-    const std::uint64_t at =
-        std::uint64_t{before} * payload.rows.length() + (rows.begin - payload.rows.begin);
+    const std::uint32_t skipped = mutant(Mutant::replay_row) ? 0 : rows.begin - payload.rows.begin;
+    const std::uint64_t at = std::uint64_t{before} * payload.rows.length() + skipped;
     std::memcpy(op_.at(strip, rows.begin), payload.copies.front().content.data() + at,
                 rows.length());
 }

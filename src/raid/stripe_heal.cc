@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstring>
 
+#include "base/mutant.h"
 #include "raid/stripe_op.h"
 
 namespace xsan::raid {
@@ -51,7 +52,7 @@ Task<bool> StripeOp::run_reads() {
     bool all_good = true;
     for (std::size_t i = 0; i < body_.reads.size(); i++) {
         const StripIo& io = body_.reads[i];
-        if (io.request.error.is_ok()) continue;
+        if (io.request.error.is_ok() || mutant(Mutant::delta_read_error)) continue;
         all_good = false;
         const ec::StripMask strip = strip_mask(io.strip);
         if (co_await lose_vanished(io)) continue;

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 namespace xsan::raid {
 
@@ -183,6 +184,7 @@ Task<Result<void>> StripeOp::take_write_error(StripIo& io) {
         co_return Result<void>{};
     }
     if (why.code != Errc::invalid_argument) {
+        if (mutant(Mutant::ack_write_error)) co_return Result<void>{};
         const auto recorded = co_await context_.faults.member_failed(io.place.member, why);
         if (recorded) {
             body_.view.present &= ~strip_mask(io.strip);

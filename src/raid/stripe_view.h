@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/mutant.h"
 #include "dev/block_device.h"
 #include "ec/geometry.h"
 #include "raid/group_map.h"
@@ -38,8 +39,9 @@ inline StripPlace locate(const GroupMap& map, const GroupRow& row, const ec::Sch
                          StripeIndex stripe, unsigned strip) {
     const unsigned slot = ec::slot_of(scheme, stripe, ec::StripIndex{strip}).get();
     const StripRef ref = row.strips()[slot];
-    dev::BlockDevice* device =
-        ref.state() == StripState::ok ? map.live_device(ref.member()) : nullptr;
+    const bool stale_counts = mutant(Mutant::stale_strip_read) && ref.state() == StripState::stale;
+    const bool counts = ref.state() == StripState::ok || stale_counts;
+    dev::BlockDevice* device = counts ? map.live_device(ref.member()) : nullptr;
     const std::uint64_t offset = device == nullptr
                                      ? 0
                                      : map.extent_offset(ref.member(), ref.extent()) +
@@ -62,6 +64,7 @@ inline void look_at(StripeView& view, const GroupMap& map, const GroupRow& row, 
         view.present |= ec::strip_bit(ec::StripIndex{strip});
     }
     if (mover == nullptr || mover->has_failed() || !mover->is_done(stripe)) return;
+    if (mutant(Mutant::mover_misses_writes)) return;
     for (const MoveTarget& target : mover->targets()) {
         const auto strip = ec::strip_in(scheme, stripe, ec::SlotIndex{target.slot});
         const ec::StripMask bit = ec::strip_bit(strip);

@@ -1,8 +1,11 @@
 // Arithmetic of a stripe write.
 #include "raid/write_encode.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+
+#include "base/mutant.h"
 
 namespace xsan::raid {
 namespace {
@@ -53,10 +56,14 @@ Result<void> encode_segment(StripeOp& op, const StripeWrite& write, const Segmen
     Parities parity = written_parities(op, segment);
     const auto parities = std::span(parity.data(), scheme.parity_strips);
     if (segment.plan.kind == PlanKind::delta) {
+        if (mutant(Mutant::delta_first_parity)) std::fill(parity.begin() + 1, parity.end(), nullptr);
         for (ec::StripMask left = segment.touched; left != 0; left &= left - 1) {
             const auto s = static_cast<unsigned>(std::countr_zero(left));
-            ec::xor_blocks(op.at(s, row), op.at(s, row), write.strip_data(s, row), length);
-            op.codec().update(ec::StripIndex{s}, op.at(s, row), parities, length);
+            std::byte* const old = op.at(s, mutant(Mutant::delta_first_row) ? op.rows().begin : row);
+            if (!mutant(Mutant::delta_new_data)) ec::xor_blocks(old, old, write.strip_data(s, row), length);
+            const ec::StripIndex column{mutant(Mutant::delta_coefficient) ? 0 : s};
+            op.codec().update(column, old, parities, length);
+            if (mutant(Mutant::delta_first_strip)) break;
         }
         return {};
     }

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 namespace xsan::raid {
 namespace {
@@ -16,6 +17,7 @@ Result<WritePlan> plan_copies(const ec::Codec& codec, const PlanInput& in) {
     if (scheme.kind == ec::CodeKind::mirror_pairs) homes |= in.touched << scheme.data_strips;
     const ec::StripMask lost = scheme.all_mask() & ~in.present;
     if (!codec.can_decode(lost, lost & homes)) return Error{Errc::too_many_failures};
+    if (mutant(Mutant::copies_of_mirror)) homes &= ~std::bit_floor(homes & scheme.parity_mask());
     return WritePlan{PlanKind::copy, 0, 0, homes & in.present};
 }
 

@@ -72,6 +72,7 @@ pool::Environment Bed::environment() {
     environment.seed = mix_seed(world.choices().seed(), world.now());
     environment.interlock_slots_log2 = 8;
     environment.log_payload_bytes_max = config.log_payload_bytes_max;
+    if (config.log_ring_bytes != 0) environment.stripe_log_lane_bytes_max = config.log_ring_bytes;
     return environment;
 }
 

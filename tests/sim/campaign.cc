@@ -14,7 +14,7 @@ CampaignResult run_campaign(const CampaignOptions& options) {
     const double begin = options.seconds == nullptr ? 0 : options.seconds();
     std::uint64_t seed = options.seed;
     for (;; seed += options.seed_step) {
-        if (result.stats.states >= options.states) break;
+        if (result.stats.states >= options.states || result.stats.runs >= options.runs) break;
         if (options.seconds_max > 0 && options.seconds() - begin > options.seconds_max) break;
         const Plan plan = generate(seed, options.plan);
         if (options.on_run != nullptr) options.on_run(plan);

@@ -14,7 +14,8 @@ struct CampaignOptions {
     std::uint64_t seed = 1;
     std::uint64_t seed_step = 1;  // to the next run's
     std::uint64_t states = 20'000;
-    double seconds_max = 0;  // 0: no limit
+    std::uint64_t runs = UINT64_MAX;  // at most so many
+    double seconds_max = 0;           // 0: no limit
     PlanOptions plan;
     bool keep_going = false;       // count findings instead of stopping at the first
     unsigned replay_every = 25;    // runs of which one is run twice: the trace must be the same

@@ -75,6 +75,7 @@ class CrashCheck {
     void watch(unsigned drive);
 
     MaybeFinding bring_up();
+    MaybeFinding check_members() const;
     MaybeFinding assemble(bool accept_missing);
     MaybeFinding check_serving();
     MaybeFinding read(const Judge& judge, Observed& observed);
@@ -156,8 +157,23 @@ void CrashCheck::watch(unsigned drive) {
     };
 }
 
+MaybeFinding CrashCheck::check_members() const {
+    if (!is_undamaged()) return {};
+    for (const auto& member : bed_->pool->state().members()) {
+        if (!member || member->state == meta::MemberState::in_sync) continue;
+        const unsigned drive = drive_of(*member);
+        if (drive < state_.whole.size() && state_.whole[drive] && !state_.absent[drive])
+            return finding("member", fmt::format("the cut alone cost the member on drive {}", drive));
+    }
+    return {};
+}
+
 MaybeFinding CrashCheck::bring_up() {
     MaybeFinding found = assemble(false);
+    if (state_.must_refuse && bed_->pool != nullptr)
+        return finding("stale", "a member that was away has started the pool alone");
+    if (state_.must_refuse) return found;
+    if (!found && bed_->pool != nullptr) found = check_members();
     if (found || bed_->pool != nullptr) return found;
     if (misled_ && assembled_.error().code == Errc::too_many_failures) {
         // Tried again, the read that failed does not.
@@ -186,7 +202,7 @@ MaybeFinding CrashCheck::assemble(bool accept_missing) {
         self.assembled_ = co_await self.bed_->assemble(accept);
     };
     // The cut comes after so many steps, if the assembly still runs then.
-    const bool cuts = may_cut_again() && choices_.chance(12, kCheck);
+    const bool cuts = may_cut_again() && !state_.must_refuse && choices_.chance(12, kCheck);
     std::uint64_t countdown = cuts ? 1 + choices_.below(choices_.flip(kCheck) ? 3000 : 600, kCheck) : 0;
     const bool done = bed_->finish(task(*this, accept_missing), [&] {
         if (countdown > 0 && --countdown == 0) nested_ = cut_again(state_.observed);
@@ -320,6 +336,10 @@ MaybeFinding CrashCheck::cut_again(const Observed* observed) {
         next.images.push_back(drive->cut_image(kept));
         next.absent.push_back(drive->is_gone());
     }
+    next.whole = whole_drives(*bed_);
+    next.whole.resize(state_.whole.size());
+    for (std::size_t i = 0; i < next.whole.size(); i++)
+        next.whole[i] = next.whole[i] && state_.whole[i] && !misled_;
     MaybeFinding found = check_crash(next, stats_, hash_);
     if (found && found->kind == "hang") return found;
     if (found) found->what = fmt::format("after cut {}: {}", next.depth, found->what);

@@ -3,7 +3,8 @@
 //
 // Exact in every state: all granules that were ever written are read back through the engine and
 // must be what C1..C3 admit; every mapped stripe is a codeword, and all data on the drives, written
-// or not, is what was read (raw_check.h). Volumes are there, or not, as C6 says.
+// or not, is what was read (raw_check.h). Volumes are there, or not, as C6 says. The cut alone
+// costs no member.
 // Sampled, by the state's seed: reading with an actual loss set failed; a second cut while the
 // assembly runs or after it has served (then everything must read as before: C4), up to three
 // deep; superblocks and tables re-read from the drives.
@@ -38,6 +39,8 @@ struct CrashState {
     // Metadata of a member is damaged: without its vote assembly may ask for an administrator.
     bool may_lack_votes = false;
     std::vector<Rotten> rotten;
+    std::vector<bool> whole;   // drives whose members nothing but this cut can have harmed
+    bool must_refuse = false;  // only a drive that was away is there: it may not start alone
     std::uint64_t seed = 0;
     unsigned depth = 1;
 
@@ -47,6 +50,9 @@ struct CrashState {
 
 // The trace hash of all that happened in it goes into `hash`.
 MaybeFinding check_crash(const CrashState& state, Stats& stats, std::uint64_t& hash);
+
+// By drive: is its member there and in sync? While no pool runs: yes, as far as is known.
+std::vector<bool> whole_drives(Bed& bed);
 
 // What the pool is doing, in the words of the matrix.
 std::string_view state_name(Bed& bed, unsigned impaired);

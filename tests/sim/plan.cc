@@ -17,6 +17,7 @@ constexpr ChoiceLabel kConfig{Subsystem::workload, 0};
 constexpr ChoiceLabel kOps{Subsystem::workload, 1};
 constexpr ChoiceLabel kCuts{Subsystem::workload, 2};
 constexpr ChoiceLabel kMore{Subsystem::workload, 3};  // apart, so that older seeds keep their plans
+constexpr ChoiceLabel kLog{Subsystem::workload, 4};
 
 struct Weight {
     OpKind kind;
@@ -43,6 +44,9 @@ constexpr Weight kMoreFaults[] = {
     {OpKind::vanish_at, 10},
     {OpKind::rot_scrub, 15},
 };
+
+// Beside a sum of some 900 of the others.
+constexpr unsigned kFocusWeight = 150;
 
 OpKind pick(ChoiceStream& choices, std::span<const Weight> weights) {
     unsigned total = 0;
@@ -89,6 +93,9 @@ Config draw_config(ChoiceStream& choices, const PlanOptions& options) {
     c.policy = options.policy;
     c.mode = options.mode;
     c.degraded_cuts = options.degraded_cuts;
+    const std::array<std::uint32_t, 3> rings{0, 128 * 1024, 512 * 1024};
+    c.log_ring_bytes = rings[choices.below(3, kLog)];
+    c.leaves_drives = c.logs_all_payload() && choices.flip(kLog);
     return c;
 }
 
@@ -121,6 +128,7 @@ Plan generate(std::uint64_t seed, const PlanOptions& options) {
             if (choices.below(3, kMore) == 0) weights.push_back(w);
         }
     }
+    for (const OpKind kind : options.focus) weights.push_back({kind, kFocusWeight});
     const unsigned count = 40 + choices.below(80, kConfig);
     for (unsigned i = 0; i < count; i++) {
         Op op;

@@ -49,6 +49,8 @@ struct Config {
     // were under way when a cut and a loss met may become I/O errors.
     std::uint64_t log_payload_bytes_max = UINT64_MAX;
     unsigned variants = 4;  // surviving subsets tried at each cut point
+    std::uint32_t log_ring_bytes = 0;  // of each lane of the stripe log; 0: all there is
+    bool leaves_drives = false;        // a drive may stay away at a power cut of the run
     meta::Consistency policy = meta::Consistency::resync;
     Mode mode = Mode::within;
     bool degraded_cuts = false;  // also cut while members are missing (policy `log` promises it)
@@ -98,6 +100,7 @@ enum class OpKind : std::uint8_t {
 };
 inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::count_);
 std::string_view op_name(OpKind kind);
+OpKind parse_op(std::string_view name);  // count_: no such operation
 
 struct Op {
     std::uint32_t id = 0;  // in the plan as generated; keys the choices of its cuts
@@ -118,6 +121,8 @@ struct PlanOptions {
     Mode mode = Mode::within;
     bool degraded_cuts = false;
     std::string shape;  // one of shapes(); empty: the seed chooses
+    // Operations and faults that every plan has, far more often than others.
+    std::vector<OpKind> focus;
 };
 
 struct Shape {

@@ -1,6 +1,7 @@
 // Plans as text: a line for the seed, one `name=value` line for the pool, one line per operation.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -65,6 +66,8 @@ Outcome<void> parse_config(const std::vector<std::string_view>& words, Config& c
     if (values.contains("payload_max")) c.log_payload_bytes_max = number(values["payload_max"]);
     c.variants = u32("variants");
     c.degraded_cuts = u32("degraded_cuts") != 0;
+    c.log_ring_bytes = u32("log_ring");  // 0 in plans from before there was a choice
+    c.leaves_drives = u32("leaves_drives") != 0;
     c.mode = values["mode"] == "beyond" ? Mode::beyond : Mode::within;
     XSAN_TRY(c.policy, parse_policy(values["policy"]));
     return {};
@@ -74,6 +77,11 @@ Outcome<void> parse_config(const std::vector<std::string_view>& words, Config& c
 
 std::string_view op_name(OpKind kind) {
     return kOpNames[static_cast<std::size_t>(kind)];
+}
+
+OpKind parse_op(std::string_view name) {
+    const auto at = std::ranges::find(kOpNames, name);
+    return static_cast<OpKind>(at - std::begin(kOpNames));
 }
 
 std::string_view policy_name(meta::Consistency policy) {
@@ -97,12 +105,13 @@ std::string to_text(const Plan& plan) {
         "pool scheme={} members={} spares={} strip={} device_block={} atomic={} volume_block={} "
         "volatile={} discard_zeroes={} reorder={} reactors={} depth={} spread={} "
         "metadata_log={} stripe_log={} payload_max={} variants={} "
-        "policy={} mode={} degraded_cuts={}\n",
+        "policy={} mode={} degraded_cuts={} log_ring={} leaves_drives={}\n",
         c.scheme, c.members, c.spares, c.strip_bytes, c.device_block_bytes, c.atomic_bytes,
         c.volume_block_bytes, int{c.volatile_cache}, int{c.discard_zeroes}, int{c.reorder},
         c.reactors, c.depth, c.spread, c.metadata_log_bytes, c.stripe_log_bytes, c.log_payload_bytes_max,
         c.variants, policy_name(c.policy),
-        c.mode == Mode::beyond ? "beyond" : "within", int{c.degraded_cuts});
+        c.mode == Mode::beyond ? "beyond" : "within", int{c.degraded_cuts},
+        c.log_ring_bytes, int{c.leaves_drives});
     for (const Op& op : plan.ops) {
         text += fmt::format("op {} {} {} {} {} {} steps {} cuts {}\n", op.id, op_name(op.kind),
                             op.a, op.b, op.c, op.d, op.steps, op.cuts);
@@ -126,10 +135,7 @@ Outcome<Plan> parse_plan(std::string_view text) {
         if (words.size() != 11 || words[0] != "op") continue;
         Op op;
         op.id = static_cast<std::uint32_t>(number(words[1]));
-        while (op.kind != OpKind::count_ && op_name(op.kind) != words[2]) {
-            op.kind = static_cast<OpKind>(static_cast<std::uint8_t>(op.kind) + 1);
-            if (op.kind == OpKind::count_) break;
-        }
+        op.kind = parse_op(words[2]);
         if (op.kind == OpKind::count_) {
             return Failure(Errc::invalid_argument, fmt::format("no such operation: {}", line));
         }

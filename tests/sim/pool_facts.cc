@@ -59,6 +59,19 @@ unsigned members_to_spare(Bed& bed) {
     return in_sync > needed ? in_sync - needed : 0;
 }
 
+std::vector<bool> whole_drives(Bed& bed) {
+    std::vector<bool> whole(bed.drives.size(), bed.pool == nullptr);
+    if (bed.pool != nullptr) {
+        for (const auto& member : bed.pool->state().members()) {
+            if (member && member->state == meta::MemberState::in_sync) whole[drive_of(*member)] = true;
+        }
+    }
+    for (std::size_t i = 0; i < whole.size(); i++) {
+        if (bed.drives[i]->is_gone()) whole[i] = false;
+    }
+    return whole;
+}
+
 unsigned impaired_members(Bed& bed) {
     std::set<unsigned> drives;
     unsigned nowhere = 0;

@@ -137,6 +137,8 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
     std::set<std::uint64_t> here;  // the same content twice says nothing new
     for (const auto& drive : bed_->drives)
         static_cast<void>(drive->media().durable().hash());  // kept in what the copies share
+    std::vector<bool> whole = whole_drives(*bed_);
+    for (const unsigned drive : ever_faulty_) whole[drive] = false;
     for (unsigned v = 0; v < config.variants && !found_; v++) {
         CrashState state;
         state.config = &config;
@@ -145,6 +147,7 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
         state.impaired = lost;
         state.may_lack_votes = metadata_is_damaged_;
         state.rotten = rotten_;
+        state.whole = whole;
         sim::ChoiceStream kept(mix_seed(state.seed, 1));
         for (const auto& drive : bed_->drives) {
             state.images.push_back(drive->cut_image(kept));
@@ -161,8 +164,19 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
         }
         if (!here.insert(state.content_hash()).second) continue;
         found_ = check_crash(state, stats_, hash_);
+        if (!found_ && v == 0) found_ = check_straggler(std::move(state));
         if (found_) found_->op = op.id;
     }
+}
+
+// A drive that is away comes back while all the others are not there: it does not know what they know.
+MaybeFinding Runner::check_straggler(CrashState state) {
+    const auto away = std::ranges::find_if(bed_->drives, [](const auto& d) { return d->is_gone(); });
+    if (away == bed_->drives.end() || beyond()) return {};
+    state.absent.assign(state.absent.size(), true);
+    state.absent[static_cast<std::size_t>(away - bed_->drives.begin())] = false;
+    state.must_refuse = true;
+    return check_crash(state, stats_, hash_);
 }
 
 void Runner::finish_run() {

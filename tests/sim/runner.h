@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,7 @@ class Runner {
     void execute(const Op& op);
     void advance(const Op& op);
     void take_cuts(const Op& op, std::uint32_t cut);
+    MaybeFinding check_straggler(CrashState state);
     template <class P>
     void step_until(P pred, const char* what);
     void drain();
@@ -110,6 +112,7 @@ class Runner {
     unsigned outstanding_ = 0;
     bool administering_ = false;
     unsigned impaired_before_ = 0;  // when the pool went down
+    std::uint32_t drives_back_ = UINT32_MAX;  // after a power cut, by drive
     bool power_is_off_ = false;
     bool was_clean_ = false;
     unsigned volumes_made_ = 0;
@@ -120,6 +123,7 @@ class Runner {
         sim::FaultPlan::RuleId rule;
     };
     std::vector<Armed> armed_;
+    std::set<unsigned> ever_faulty_;  // drives that anything was done to, in this run
     int cloned_drive_ = -1;
     bool stopping_ = false;
     std::vector<Rotten> rotten_;  // bytes that flipped, and were neither read nor written since

@@ -100,6 +100,7 @@ Task<void> Runner::fail_member(Op op) {
     if (!may_impair(drive_of(*members[m]))) co_return;
     say(op, fmt::format("member {}", m));
     stats_.faults["member failed"]++;
+    ever_faulty_.insert(drive_of(*members[m]));
     // A cut from here on may find the loss recorded.
     armed_.push_back({drive_of(*members[m]), UINT32_MAX});
     const auto failed = co_await bed_->pool->fail(MemberIndex{static_cast<std::uint16_t>(m)});
@@ -113,6 +114,7 @@ void Runner::pull_member(const Op& op) {
     if (bed_->pool == nullptr || bed_->drives[drive]->is_gone() || !may_impair(drive)) return;
     say(op, fmt::format("drive {}", drive));
     stats_.faults["member vanished"]++;
+    ever_faulty_.insert(drive);
     bed_->drives[drive]->each_outstanding(
         [&](const dev::IoRequest& request) { hit("vanish", drive, request); });
     bed_->drives[drive]->vanish();
@@ -233,7 +235,11 @@ void Runner::cut_power(const Op& op) {
     const bool logged = plan_.config.policy == meta::Consistency::log;
     if (impaired() > 0 && !logged && !plan_.config.degraded_cuts) return;
     say(op, fmt::format("{} requests outstanding", outstanding_));
-    impaired_before_ = impaired();
+    const unsigned one = op.d % static_cast<unsigned>(bed_->drives.size());
+    const bool leaves = plan_.config.leaves_drives && logged && op.c % 2 == 0 && may_impair(one);
+    if (leaves) ever_faulty_.insert(one);
+    drives_back_ = leaves ? ~(1u << one) : UINT32_MAX;
+    impaired_before_ = impaired() + (leaves ? 1 : 0);
     power_is_off_ = true;
     for (const auto& drive : bed_->drives) {
         if (!drive->is_gone()) drive->vanish();
@@ -247,7 +253,7 @@ Task<void> Runner::restart(Op op) {
     if (!power_is_off_) impaired_before_ = impaired();
     if (power_is_off_) {
         co_await bed_->pool->abandon();
-        bring_drives_back(op, UINT32_MAX);
+        bring_drives_back(op, drives_back_);
     } else {
         stopping_ = true;
         const auto stopped = co_await bed_->pool->stop();

@@ -185,6 +185,7 @@ void Runner::inject(const Op& op) {
     }
     // The others cost a member.
     if (!may_impair(drive)) return;
+    ever_faulty_.insert(drive);
     if (op.kind == OpKind::latent_error) {
         const std::uint64_t block = plan_.config.device_block_bytes;
         const std::uint64_t offset = data + op.c % 4 * meta::kSuperblockBytes * 4 + op.b % 8 * block;

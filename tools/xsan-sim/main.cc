@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "sim/campaign.h"
 #include "sim/jobs.h"
 #include "sim/runner.h"
@@ -31,6 +32,7 @@ double now_seconds() {
 // run in processes of their own). The abort is synchronous, so that this may allocate.
 const Plan* g_running = nullptr;
 std::string g_artifacts;
+bool g_is_brief = false;  // a finding is one line: no replay files, no shrinking
 
 void report(const Plan& plan, const Finding& finding, const std::string& folder);
 
@@ -78,6 +80,7 @@ int replay(const std::string& path) {
 
 void report(const Plan& plan, const Finding& finding, const std::string& folder) {
     fmt::print("seed {}: {} at operation {}: {}\n", plan.seed, finding.kind, finding.op, finding.what);
+    if (g_is_brief) return;
     const std::string whole = write_replay(plan, finding, folder);
     fmt::print("the whole run: xsan-sim --replay {}\nshrinking ...\n", whole);
     std::fflush(stdout);
@@ -85,6 +88,26 @@ void report(const Plan& plan, const Finding& finding, const std::string& folder)
     const std::string path = write_replay(shrunk.plan, *shrunk.found, folder);
     fmt::print("{} operations left after {} attempts: {}\nto see it again: xsan-sim --replay {}\n",
                shrunk.plan.ops.size(), shrunk.attempts, shrunk.found->what, path);
+}
+
+// False: this build has no mutant of that name.
+bool select_mutant(const std::string& name) {
+    for ([[maybe_unused]] const MutantInfo& info : kMutants) {
+#ifdef XSAN_MUTANTS
+        if (info.name != name) continue;
+        selected_mutant = info.mutant;
+        return true;
+#endif
+    }
+    fmt::print(stderr, "xsan-sim: {} '{}'\n",
+               kHasMutants ? "no mutant is called" : "built without mutants (preset `mutants`):", name);
+    return false;
+}
+
+int list_mutants() {
+    for (const MutantInfo& info : kMutants)
+        fmt::print("{}\t{}\t{}\n", info.name, info.kind, info.defect);
+    return 0;
 }
 
 }  // namespace
@@ -100,28 +123,44 @@ int main(int argc, char** argv) {
     std::string policy = "resync";
     std::string mode = "within";
     std::string replayed;
+    std::string mutant_name;
+    std::vector<std::string> focus;
     bool prints_matrix = false;
     bool needs_matrix = false;
     unsigned jobs = 1;
+    bool lists_mutants = false;
     double hours = 0;
     app.add_option("--seed", options.seed, "the first seed");
     app.add_option("--states", options.states, "crash states to check, at least");
+    app.add_option("--runs", options.runs, "runs, one for each seed, at most");
     app.add_option("--hours", hours, "stop after so long, whatever --states says");
     app.add_option("--replay", replayed, "run the plan in this file and say what happens");
     app.add_option("--policy", policy, "consistency of the pools: log, resync or none");
     app.add_option("--mode", mode, "within: what is promised; beyond: more, only C5 holds");
     app.add_option("--shape", options.plan.shape, "one scheme only, such as 4+2");
+    app.add_option("--focus", focus, "operations or faults that are to be frequent, such as write_error");
     app.add_option("--artifacts", options.artifacts, "folder for replay files");
     app.add_flag("--degraded", options.plan.degraded_cuts, "cut also while members are missing");
     app.add_flag("--keep-going", options.keep_going, "count findings, do not stop at the first");
     app.add_option("--jobs", jobs, "processes that share the work, each with seeds of its own");
     app.add_flag("--full-matrix", needs_matrix, "an empty cell of the matrix is a failure");
     app.add_flag("--matrix", prints_matrix, "which fault met which I/O in which state, how often");
+    app.add_option("--mutant", mutant_name, "run with this defect built in (preset `mutants`)");
+    app.add_flag("--list-mutants", lists_mutants, "names, classes and defects");
+    app.add_flag("--brief", g_is_brief, "say what was found in one line, and do not shrink it");
     CLI11_PARSE(app, argc, argv);
+    if (lists_mutants) return list_mutants();
+    if (!mutant_name.empty() && !select_mutant(mutant_name)) return 2;
     if (!replayed.empty()) return replay(replayed);
     const auto parsed = parse_policy(policy);
     if (!parsed) {
         fmt::print(stderr, "xsan-sim: {}\n", parsed.error().message);
+        return 2;
+    }
+    for (const std::string& name : focus) {
+        options.plan.focus.push_back(parse_op(name));
+        if (options.plan.focus.back() != OpKind::count_) continue;
+        fmt::print(stderr, "xsan-sim: there is no operation '{}'\n", name);
         return 2;
     }
     options.plan.policy = *parsed;
@@ -131,6 +170,7 @@ int main(int argc, char** argv) {
     g_artifacts = options.artifacts;
     options.on_run = [](const Plan& plan) { g_running = &plan; };
     std::signal(SIGABRT, on_abort);
+    if (g_is_brief) std::signal(SIGSEGV, on_abort);  // what a mutant leads to is found all the same
     const JobResult result = run_jobs(jobs, [options, jobs](unsigned job) {
         CampaignOptions mine = options;
         mine.seed += job;
