@@ -9,7 +9,7 @@ many crash states were seen. A line for each says how it was found, after how ma
 seconds of CPU time; then `found F of N`. At last the engine without a mutant goes through all the runs
 in which mutants were looked for. The status is 0 when all were found and that was clean.
 
---quick: only the runs of the file, with a short search where one of them finds nothing any more
+--quick: only the mutants and the runs of the file, with a short search where one of them finds nothing any more
 (plans change when generate() does): part of `make test`. --write: keeps what was found in the file.
 """
 import argparse
@@ -147,8 +147,8 @@ def main():
     if unknown:
         print(f"mutants.py: no mutant is called {', '.join(unknown)}", file=sys.stderr)
         return 2
-    names = options.names or list(kinds)
     known = known_runs()
+    names = options.names or [name for name in kinds if name in known or not options.quick]
     began = time.monotonic()
     searches = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
