@@ -29,10 +29,10 @@ failed=0
 report() {
     local target=$1 profile=$folder/$1.profdata
     llvm-profdata merge -sparse "$folder/$target".*.profraw -o "$profile"
+    llvm-cov export -summary-only -instr-profile "$profile" "$folder/tests/fuzz/fuzz_$target" >"$profile.json"
     grep "^$target " tests/fuzz/parsers.txt | while read -r _ file; do
-        llvm-cov export -summary-only -instr-profile "$profile" "$folder/tests/fuzz/fuzz_$target" "$file" |
-            jq -r --arg file "$file" '.data[0].totals.lines |
-                "    \($file): \(.covered) of \(.count) lines, \(.percent * 10 | floor / 10) %"'
+        jq -r --arg file "$file" '.data[0].files[] | select(.filename | endswith($file)) | .summary.lines |
+            "    \($file): \(.covered) of \(.count) lines, \(.percent * 10 | floor / 10) %"' "$profile.json"
     done
 }
 
