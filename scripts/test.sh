@@ -48,7 +48,7 @@ run_units() {
 
 # About six seconds of seeded inputs for one parser; the output only when it fails.
 run_fuzz() {
-    local -A runs=([superblock]=400000 [metadata_log]=150000 [stripe_log]=800000 [checkpoint]=400000
+    local -A runs=([superblock]=400000 [metadata_log]=150000 [stripe_log]=400000 [checkpoint]=400000
         [rpc]=100000 [config]=600000 [names]=5000000)
     local program=$PWD/build/release/tests/fuzz/fuzz_$1
     (cd build/release && "$program" --runs "${runs[$1]}" >"$program.log" 2>&1) ||
