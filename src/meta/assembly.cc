@@ -189,11 +189,12 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
         missing += (missing.empty() ? "" : ", ") + describe_member(index, *member);
     }
     if (!unread.empty() && !accept_missing) {
-        return Failure(Errc::too_many_failures,
-                       fmt::format("pool '{}' cannot start: {} may know more than the others, but its "
-                                   "metadata cannot be loaded; try again, or accept the loss of what only it "
-                                   "knows with 'assemble --accept-missing'",
-                                   pool, unread));
+        return Failure(
+            Errc::too_many_failures,
+            fmt::format("pool '{}' cannot start: {} may know more than the others, but its "
+                        "metadata cannot be loaded; try again, or accept the loss of what only it "
+                        "knows with 'assemble --accept-missing'",
+                        pool, unread));
     }
     const bool is_half = mutant(Mutant::stale_half_is_enough) && votes * 2 == in_sync;
     if ((votes * 2 > in_sync || is_half) && unread.empty()) return plan;

@@ -36,11 +36,11 @@ Outcome<MemberLayout> member_layout(const LayoutInput& input) {
     }
     const std::uint64_t log = input.metadata_log_bytes;
     if (log != 0 && (log < kMetadataLogBytesMin || log > kMetadataLogBytesMax || log % 4096 != 0)) {
-        return Failure(Errc::invalid_argument,
-                       fmt::format("a metadata log of {} bytes is not possible: it has from {} to {}, in "
-                                   "blocks of 4096 bytes",
-                                   log, format_size(kMetadataLogBytesMin),
-                                   format_size(kMetadataLogBytesMax)));
+        return Failure(
+            Errc::invalid_argument,
+            fmt::format("a metadata log of {} bytes is not possible: it has from {} to {}, in "
+                        "blocks of 4096 bytes",
+                        log, format_size(kMetadataLogBytesMin), format_size(kMetadataLogBytesMax)));
     }
     MemberLayout l;
     l.size_bytes = round_down(input.device_bytes, 64 * kKiB);
@@ -54,9 +54,10 @@ Outcome<MemberLayout> member_layout(const LayoutInput& input) {
     l.stripe_log_bytes = std::min(round_down(wanted, kMiB), most);
     if (input.stripe_log_bytes != 0) {
         if (input.stripe_log_bytes % kMiB != 0 || input.stripe_log_bytes > most) {
-            return Failure(Errc::invalid_argument,
-                           fmt::format("a stripe log of {} bytes is not possible: whole MiB, at most {}",
-                                       input.stripe_log_bytes, format_size(most)));
+            return Failure(
+                Errc::invalid_argument,
+                fmt::format("a stripe log of {} bytes is not possible: whole MiB, at most {}",
+                            input.stripe_log_bytes, format_size(most)));
         }
         l.stripe_log_bytes = input.stripe_log_bytes;
     }
@@ -71,8 +72,8 @@ Outcome<MemberLayout> member_layout(const LayoutInput& input) {
                         format_size(input.device_bytes), format_size(input.extent_bytes),
                         format_size(l.data_offset)));
     }
-    l.extent_count = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>((end - l.data_offset) / input.extent_bytes, input.pool_extents_max));
+    l.extent_count = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        (end - l.data_offset) / input.extent_bytes, input.pool_extents_max));
     return l;
 }
 

@@ -16,7 +16,8 @@ struct Child {
     int from = -1;
 };
 
-[[noreturn]] void work_and_tell(const std::function<JobResult(unsigned job)>& work, unsigned job, int to) {
+[[noreturn]] void work_and_tell(const std::function<JobResult(unsigned job)>& work, unsigned job,
+                                int to) {
     const JobResult result = work(job);
     std::fflush(stdout);
     const std::string text = to_text(result.stats);

@@ -67,7 +67,9 @@ Tick VolumeModel::begin_zero(Range range) {
 
 void VolumeModel::end_write(Range range, Tick start, bool ok, bool fua) {
     const Tick end = ++now_;
-    if (ok) unreadable_.erase(unreadable_.lower_bound(range.first), unreadable_.lower_bound(range.end()));
+    if (ok)
+        unreadable_.erase(unreadable_.lower_bound(range.first),
+                          unreadable_.lower_bound(range.end()));
     for (std::uint64_t g = range.first; g < range.end(); g++) {
         for (Version& v : versions_[g]) {
             if (v.start != start || v.end != kOpen) continue;

@@ -65,7 +65,8 @@ class RawCheck {
     std::string where_;
     MaybeFinding found_;
     std::vector<Page> scratch_;
-    std::vector<bool> written_;  // by row of the cluster's part of an extent: any strip holds a page
+    std::vector<bool>
+        written_;  // by row of the cluster's part of an extent: any strip holds a page
     std::array<const std::byte*, ec::kStripsMax> page_{};
 };
 
@@ -115,7 +116,8 @@ void RawCheck::compare_unwritten(const ec::Scheme& scheme, std::uint64_t row_off
         for (std::uint64_t g = base / granule; g < end; g++) {
             const std::uint64_t expected = (*words_)[g];
             if (expected == 0 || expected == kUnreadable) continue;
-            note(fmt::format("granule {} is zero on the drives, but was read as {:#x};", g, expected),
+            note(fmt::format("granule {} is zero on the drives, but was read as {:#x};", g,
+                             expected),
                  "C4");
             return;
         }
@@ -127,14 +129,14 @@ void RawCheck::check_cluster(const meta::VolumeInfo& info, ClusterIndex cluster,
     const GroupRow& row = *bed_.pool->state().row(entry.group());
     const ec::Codec& codec = bed_.pool->groups().codec(row.scheme());
     const ec::Scheme& scheme = codec.scheme();
-    const auto stripes = static_cast<std::uint32_t>(info.cluster_bytes / scheme.stripe_data_bytes());
+    const auto stripes =
+        static_cast<std::uint32_t>(info.cluster_bytes / scheme.stripe_data_bytes());
     const std::uint64_t bytes = std::uint64_t{stripes} * scheme.strip_bytes;
     find_written(row, entry.place() * bytes, bytes);
     for (std::uint32_t i = 0; i < stripes && !found_; i++) {
         const std::uint32_t stripe = entry.place() * stripes + i;
         std::optional<StripeAt> at;
-        stripe_data_offset_ =
-            cluster.get() * info.cluster_bytes + i * scheme.stripe_data_bytes();
+        stripe_data_offset_ = cluster.get() * info.cluster_bytes + i * scheme.stripe_data_bytes();
         for (std::uint64_t r = 0; r < scheme.strip_bytes && !found_; r += kRow) {
             if (!written_[(std::uint64_t{i} * scheme.strip_bytes + r) / kRow]) {
                 compare_unwritten(scheme, stripe_data_offset_ + r);
@@ -183,7 +185,8 @@ void RawCheck::check_row(const ec::Codec& codec, const StripeAt& at, std::uint64
         for (unsigned p = 0; p < scheme.parity_strips; p++) {
             const std::byte* held = page_[scheme.data_strips + p];
             if (std::memcmp(held, parity[p], kRow) == 0) continue;
-            note(fmt::format("parity {} of row {} does not agree with the data;", p, row), "parity");
+            note(fmt::format("parity {} of row {} does not agree with the data;", p, row),
+                 "parity");
             return;
         }
     }

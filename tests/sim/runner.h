@@ -121,6 +121,7 @@ class Runner {
     struct Armed {
         unsigned drive;
         sim::FaultPlan::RuleId rule;
+        bool outlives_assembly = false;  // a checkpoint: only one member's is read there
     };
     std::vector<Armed> armed_;
     std::set<unsigned> ever_faulty_;  // drives that anything was done to, in this run

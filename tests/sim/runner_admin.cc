@@ -21,23 +21,42 @@ constexpr TimeNs kWaitMost = 3600 * kSecond;
 Task<void> Runner::administer(Op op) {
     if (bed_->pool != nullptr) {
         switch (op.kind) {
-            case OpKind::create_volume: co_await create_volume(op); break;
-            case OpKind::resize_volume: co_await resize_volume(op); break;
-            case OpKind::delete_volume: co_await delete_volume(op); break;
-            case OpKind::fail_member: co_await fail_member(op); break;
-            case OpKind::return_member: co_await return_member(op); break;
-            case OpKind::add_spare: co_await add_spare(op); break;
+            case OpKind::create_volume:
+                co_await create_volume(op);
+                break;
+            case OpKind::resize_volume:
+                co_await resize_volume(op);
+                break;
+            case OpKind::delete_volume:
+                co_await delete_volume(op);
+                break;
+            case OpKind::fail_member:
+                co_await fail_member(op);
+                break;
+            case OpKind::return_member:
+                co_await return_member(op);
+                break;
+            case OpKind::add_spare:
+                co_await add_spare(op);
+                break;
             case OpKind::rebuild_wait: {
                 const TimeNs end = bed_->world.now() + 60 * kSecond;
                 while (is_rebuilding() && bed_->world.now() < end)
                     co_await sleep_for(kMillisecond);
                 break;
             }
-            case OpKind::scrub: co_await scrub(op); break;
-            case OpKind::rot_scrub: co_await rot_scrub(op); break;
+            case OpKind::scrub:
+                co_await scrub(op);
+                break;
+            case OpKind::rot_scrub:
+                co_await rot_scrub(op);
+                break;
             case OpKind::restart:
-            case OpKind::power_cut: co_await restart(op); break;
-            default: break;
+            case OpKind::power_cut:
+                co_await restart(op);
+                break;
+            default:
+                break;
         }
     }
     administering_ = false;
@@ -59,8 +78,7 @@ Task<void> Runner::create_volume(Op op) {
     const std::uint64_t bytes = cluster * (1 + op.a % 3) + op.b % 2 * (op.b / 2 % 4) * block;
     pool::VolumeOptions options{fmt::format("v{}", volumes_made_++), scheme, bytes, block};
     say(op, fmt::format("{} of {} bytes", options.name, bytes));
-    const auto [at, is_new] =
-        model_.try_emplace(options.name, bytes, plan_.config.granule_bytes());
+    const auto [at, is_new] = model_.try_emplace(options.name, bytes, plan_.config.granule_bytes());
     const auto made = co_await bed_->pool->create_volume(std::move(options));
     if (made) at->second.existence = VolumeModel::Existence::present;
     if (!made && !may_fail(made.error().code)) note("create-volume", made.error().message);
@@ -152,7 +170,8 @@ Task<void> Runner::add_spare(Op op) {
     bed_->add_drive();
     watch_drives();
     std::vector<pool::NewDevice> devices;
-    devices.push_back({bed_->plug(static_cast<unsigned>(bed_->drives.size() - 1)), "", op.a % 2 == 0});
+    devices.push_back(
+        {bed_->plug(static_cast<unsigned>(bed_->drives.size() - 1)), "", op.a % 2 == 0});
     say(op, fmt::format("drive {}", bed_->drives.size() - 1));
     const auto added = co_await bed_->pool->add(devices);
     if (!added && !beyond()) note("add", added.error().message);
@@ -181,12 +200,13 @@ Task<void> Runner::scrub_ends() {
         co_await sleep_for(kMillisecond);
 }
 
-// A bit of data flips while nothing runs, and a scrub looks: it must see it, and where two parities or
-// three copies tell which strip is wrong, put it right. Else the bit flips back: a drive that lies about data
-// is beyond the contract.
+// A bit of data flips while nothing runs, and a scrub looks: it must see it, and where two parities
+// or three copies tell which strip is wrong, put it right. Else the bit flips back: a drive that
+// lies about data is beyond the contract.
 Task<void> Runner::rot_scrub(Op op) {
     const bool cut_meanwhile = op.cuts > 0;
-    if (cut_meanwhile || impaired() > 0 || !armed_.empty() || bed_->losses_promised() == 0) co_return;
+    if (cut_meanwhile || impaired() > 0 || !armed_.empty() || bed_->losses_promised() == 0)
+        co_return;
     if (is_rebuilding() || state() != "healthy") co_return;
     // What no flush has covered would flip back with the next one.
     const auto volume = bed_->pool->state().volumes().begin();
@@ -196,16 +216,19 @@ Task<void> Runner::rot_scrub(Op op) {
     const Errc code = co_await test::request(*flushed, dev::IoKind::flush, 0, {}, 0);
     if (code != Errc::ok) co_return;
     std::vector<meta::MapEntry> mapped;
-    volume->second.map->for_each_mapped([&](ClusterIndex, meta::MapEntry e) { mapped.push_back(e); });
+    volume->second.map->for_each_mapped(
+        [&](ClusterIndex, meta::MapEntry e) { mapped.push_back(e); });
     if (mapped.empty()) co_return;
     const meta::MapEntry entry = mapped[op.a % mapped.size()];
     const GroupRow& row = *bed_->pool->state().row(entry.group());
     const StripRef strip = row.strips()[op.b % row.strips().size()];
-    const std::uint64_t bytes = bed_->pool->groups().extent_bytes() /
-                                bed_->pool->groups().places(row.scheme());
+    const std::uint64_t bytes =
+        bed_->pool->groups().extent_bytes() / bed_->pool->groups().places(row.scheme());
     const std::uint64_t at = bed_->pool->groups().extent_offset(strip.member(), strip.extent()) +
-                             entry.place() * bytes + op.c % std::min<std::uint64_t>(bytes, 32 * kKiB);
-    sim::SimDevice& drive = *bed_->drives[drive_of(*bed_->pool->state().members()[strip.member().get()])];
+                             entry.place() * bytes +
+                             op.c % std::min<std::uint64_t>(bytes, 32 * kKiB);
+    sim::SimDevice& drive =
+        *bed_->drives[drive_of(*bed_->pool->state().members()[strip.member().get()])];
     const bool tells = bed_->losses_promised() >= 2;
     drive.flip_bit(at, op.d % 8);
     stats_.faults["bit rot"]++;
@@ -218,14 +241,15 @@ Task<void> Runner::rot_scrub(Op op) {
     co_await scrub_ends();
     const pool::ScrubStatus status = bed_->pool->scrub_status();
     if (!tells) drive.flip_bit(at, op.d % 8);
-    // The repair is a write like others: before a flush the drive may forget it, and what rotted is back.
+    // The repair is a write like others: before a flush the drive may forget it, and what rotted is
+    // back.
     const Errc kept = co_await test::request(*flushed, dev::IoKind::flush, 0, {}, 0);
     if (kept != Errc::ok) note("io-error", "a flush after a scrub");
     say(op, fmt::format("member {} at {}: {} mismatches, {} repaired", strip.member().get(), at,
                         status.mismatches, status.repaired));
     if (status.mismatches != 1 || (tells && (status.repaired != 1 || status.untold != 0))) {
-        note("scrub", fmt::format("a flipped bit: {} mismatches, {} repaired, {} untold", status.mismatches,
-                                  status.repaired, status.untold));
+        note("scrub", fmt::format("a flipped bit: {} mismatches, {} repaired, {} untold",
+                                  status.mismatches, status.repaired, status.untold));
     }
 }
 
@@ -311,8 +335,9 @@ Task<void> Runner::come_up(Op op) {
             lost += fmt::format(" {}", member.index.get());
     }
     say(op, fmt::format("assembled, without members:{}", lost.empty() ? " none" : lost));
-    metadata_is_damaged_ = false;
-    armed_.clear();  // assembly repairs what it finds in superblocks, or leaves the member out
+    // Assembly repairs what it finds in superblocks and logs, or leaves the member out.
+    std::erase_if(armed_, [](const Armed& armed) { return !armed.outlives_assembly; });
+    metadata_is_damaged_ = !armed_.empty();
     co_await check_after_assembly(was_clean_);
 }
 

@@ -13,13 +13,18 @@ namespace {
 
 std::string fault_name(sim::FaultKind kind, const dev::IoRequest& request) {
     switch (kind) {
-        case sim::FaultKind::slow: return "slow";
-        case sim::FaultKind::lost: return "lost write";
+        case sim::FaultKind::slow:
+            return "slow";
+        case sim::FaultKind::lost:
+            return "lost write";
         case sim::FaultKind::misdirected:
             return request.kind == dev::IoKind::read ? "misdirected read" : "misdirected write";
-        case sim::FaultKind::hold: return "held";
-        case sim::FaultKind::vanish: return "vanish";
-        case sim::FaultKind::error: break;
+        case sim::FaultKind::hold:
+            return "held";
+        case sim::FaultKind::vanish:
+            return "vanish";
+        case sim::FaultKind::error:
+            break;
     }
     if (request.kind == dev::IoKind::read) return "read error";
     return request.kind == dev::IoKind::flush ? "flush error" : "write error";
@@ -33,7 +38,8 @@ std::string_view Runner::state() {
 }
 
 void Runner::hit(std::string_view fault, unsigned drive, const dev::IoRequest& request) {
-    stats_.cells.hit({fault, state(), region_of(bed_->layout(drive), request), io_name(request.kind)});
+    stats_.cells.hit(
+        {fault, state(), region_of(bed_->layout(drive), request), io_name(request.kind)});
 }
 
 void Runner::watch_drives() {
@@ -85,8 +91,8 @@ bool Runner::may_impair(unsigned drive) {
     return lost < bed_->losses_promised() && armed_.size() < members_to_spare(*bed_);
 }
 
-// One copy of four. The others repair it at the next assembly; but a cut in the middle of a superblock
-// update leaves two copies whole, so that until then it costs a member.
+// One copy of four. The others repair it at the next assembly; but a cut in the middle of a
+// superblock update leaves two copies whole, so that until then it costs a member.
 void Runner::damage_superblock(const Op& op, unsigned drive) {
     const std::uint64_t size = bed_->drives[drive]->limits().size_bytes;
     const std::uint64_t copy = meta::superblock_offset(op.b % meta::kSuperblockCopies, size);
@@ -113,8 +119,9 @@ void Runner::rot(unsigned drive, std::uint64_t offset, unsigned bit) {
     rotten_.push_back(rotten);
 }
 
-// One member's metadata: what was written last rots, or the next write is lost or goes to another place of the
-// same region. The others have it all; the member is brought up to date at assembly, or left out.
+// One member's metadata: what was written last rots, or the next write is lost or goes to another
+// place of the same region. The others have it all; the member is brought up to date at assembly,
+// or left out.
 void Runner::damage_metadata(const Op& op, unsigned drive) {
     const meta::MemberLayout layout = bed_->layout(drive);
     // Of a commit that only one member still has nobody else can tell that it was there.
@@ -136,7 +143,7 @@ void Runner::damage_metadata(const Op& op, unsigned drive) {
         bed_->drives[drive]->faults().add(rule);
     }
     metadata_is_damaged_ = true;
-    armed_.push_back({drive, UINT32_MAX});
+    armed_.push_back({drive, UINT32_MAX, checkpoint});
     say(op, fmt::format("drive {}: {}, {}", drive, checkpoint ? "checkpoint" : "metadata log",
                         op.b % 3 == 0   ? "rot"
                         : op.b % 3 == 1 ? "a lost write"
@@ -180,15 +187,19 @@ void Runner::inject(const Op& op) {
             rule.delay = (1 + op.c % 5000) * kMicrosecond;
             device.faults().add(rule);
             return;
-        case OpKind::clone: cloned_drive_ = static_cast<int>(drive); return;
-        default: break;
+        case OpKind::clone:
+            cloned_drive_ = static_cast<int>(drive);
+            return;
+        default:
+            break;
     }
     // The others cost a member.
     if (!may_impair(drive)) return;
     ever_faulty_.insert(drive);
     if (op.kind == OpKind::latent_error) {
         const std::uint64_t block = plan_.config.device_block_bytes;
-        const std::uint64_t offset = data + op.c % 4 * meta::kSuperblockBytes * 4 + op.b % 8 * block;
+        const std::uint64_t offset =
+            data + op.c % 4 * meta::kSuperblockBytes * 4 + op.b % 8 * block;
         device.add_latent_error(offset, block * (1 + op.d % 3));
         say(op, fmt::format("drive {} at {}", drive, offset));
         return;
