@@ -1,4 +1,5 @@
-// How far a scrub is, in the superblocks: what was written last is found again, and nothing else breaks on it.
+// How far a scrub is, in the superblocks: what was written last is found again, and nothing else
+// breaks on it.
 #include "meta/scrub_progress.h"
 
 #include "unit/meta/store_helpers.h"
@@ -36,12 +37,14 @@ void write(StoreFixture& f, std::uint32_t group) {
 
 }  // namespace
 
-TEST_CASE("progress of a scrub reads back, and its bytes cut or changed give none or one that is sane") {
+TEST_CASE(
+    "progress of a scrub reads back, and its bytes cut or changed give none or one that is sane") {
     const ScrubProgress p = progress_at(5);
     const std::string value = encode_scrub_progress(p);
     CHECK(value.size() == 2 + 8 + 1 + 1 + 8 + 4 + 4 + 7 * 8 + 2 + 2 * 10);
     CHECK(decode_scrub_progress(value) == p);
-    for (std::size_t n = 0; n < value.size(); n++) CHECK_FALSE(decode_scrub_progress(value.substr(0, n)));
+    for (std::size_t n = 0; n < value.size(); n++)
+        CHECK_FALSE(decode_scrub_progress(value.substr(0, n)));
     CHECK_FALSE(decode_scrub_progress(value + "x"));
     for (std::size_t bit = 0; bit < value.size() * 8; bit++) {
         std::string other = value;
@@ -54,17 +57,23 @@ TEST_CASE("progress of a scrub reads back, and its bytes cut or changed give non
     }
 }
 
-TEST_CASE("progress fits the superblock beside the longest attributes, for as many members as it may name") {
+TEST_CASE(
+    "progress fits the superblock beside the longest attributes, for as many members as it may "
+    "name") {
     ScrubProgress p = progress_at(1);
     p.wrong.clear();
-    for (std::uint16_t i = 0; i < kScrubWrongMax; i++) p.wrong.push_back({MemberIndex{i}, UINT64_MAX});
+    for (std::uint16_t i = 0; i < kScrubWrongMax; i++)
+        p.wrong.push_back({MemberIndex{i}, UINT64_MAX});
     std::vector<Attribute> attributes;
     attributes.push_back({8, encode_scrub_progress(p)});
-    for (std::uint16_t type = 1; type < 8; type++) attributes.push_back({type, std::string(kTextBytesMax, 'x')});
+    for (std::uint16_t type = 1; type < 8; type++)
+        attributes.push_back({type, std::string(kTextBytesMax, 'x')});
     CHECK(attributes_fit(attributes));
 }
 
-TEST_CASE("the progress that was written last is found at the next assembly, through checkpoints and losses") {
+TEST_CASE(
+    "the progress that was written last is found at the next assembly, through checkpoints and "
+    "losses") {
     StoreFixture f(3);
     REQUIRE(f.create());
     CHECK_FALSE(f.store->scrub_progress());
@@ -80,7 +89,9 @@ TEST_CASE("the progress that was written last is found at the next assembly, thr
     CHECK(f.store->scrub_progress()->number == 2);
     write(f, 3);
     f.store->keep_scrub_progress(progress_at(4));
-    SECTION("kept only: not there without a superblock update") { restart(f); }
+    SECTION("kept only: not there without a superblock update") {
+        restart(f);
+    }
     SECTION("kept, then stopped cleanly") {
         const auto closed = f.reactor.run(f.store->close_clean());
         REQUIRE(closed);
