@@ -159,6 +159,7 @@ class StripeLog final : public raid::StripeLog {
     using Checksums = std::map<const raid::LogRecord*, const std::byte*>;
     void encode(const Lane& lane, Outgoing& out, Checksums& checksums);
     Task<void> write_again(Lane& lane, Outgoing& out);
+    bool holds_strips(MemberIndex member) const;
     Task<void> fail_unreadable(std::vector<MemberIndex>& damaged);
     Task<void> advance_from_lane();
     Task<Result<void>> advance_locked();

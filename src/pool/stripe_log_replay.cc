@@ -98,6 +98,20 @@ Task<Result<void>> StripeLog::redo(Stripes& stripes, const std::vector<MemberInd
     co_return co_await engine_->flush();
 }
 
+// A member without a strip holds no record that counts: one that had joined, but whose log was not set up when
+// the power went, say.
+bool StripeLog::holds_strips(MemberIndex member) const {
+    for (std::uint32_t g = 0; g < context_.state.group_limit(); g++) {
+        const GroupRow* row = context_.state.row(GroupIndex{g});
+        if (row == nullptr) continue;
+        const auto is_there = [member](const StripRef& strip) {
+            return strip.state() != StripState::none && strip.member() == member;
+        };
+        if (std::ranges::any_of(row->strips(), is_there)) return true;
+    }
+    return false;
+}
+
 // A member of whose log something cannot be read is not trusted with the rest. Those that must stay remain in
 // the list.
 Task<void> StripeLog::fail_unreadable(std::vector<MemberIndex>& damaged) {
@@ -131,14 +145,17 @@ Task<Result<StripeLog::Replayed>> StripeLog::replay(std::uint64_t epoch_now) {
     std::uint64_t epoch = 0;
     for (auto& log : logs) {
         const std::uint64_t used = log.tail.epoch + (mutant(Mutant::epoch_off_by_one) ? 1 : 0);
-        if (log.has_tail && used >= epoch_now) log = {.is_damaged = true};
+        if (log.has_tail && used >= epoch_now) {
+            log = {};
+            log.is_damaged = true;
+        }
         epoch = std::max(epoch, log.tail.epoch);
     }
     std::uint64_t retired = 1;
     std::uint64_t newest = 0;
     std::vector<MemberIndex> unreadable;
     for (std::size_t i = 0; i < logs.size(); i++) {
-        if (logs[i].is_damaged) unreadable.push_back(members[i]);
+        if (logs[i].is_damaged && holds_strips(members[i])) unreadable.push_back(members[i]);
         if (logs[i].tail.epoch != epoch) continue;
         retired = std::max(retired, logs[i].tail.retired);
         for (const auto& batch : logs[i].batches) {

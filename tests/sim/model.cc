@@ -47,6 +47,9 @@ Tick VolumeModel::begin_write(Range range, std::uint64_t version) {
         if (all.empty()) {
             all.push_back(kZeros);
             touched_.insert(g);
+            for (const auto& [zeroing, begin] : zeroing_) {
+                if (zeroing.first <= g && g < zeroing.end()) all.push_back({0, begin, kOpen, false, false});
+            }
         }
         if (all.size() > kForgetAbove) forget(all);
         all.push_back({version == 0 ? 0 : word(version, g), start, kOpen, false, false});
@@ -62,11 +65,13 @@ Tick VolumeModel::begin_zero(Range range) {
         if (all.size() > kForgetAbove) forget(all);
         all.push_back({0, start, kOpen, false, false});
     }
+    zeroing_.emplace_back(range, start);
     return start;
 }
 
 void VolumeModel::end_write(Range range, Tick start, bool ok, bool fua) {
     const Tick end = ++now_;
+    std::erase_if(zeroing_, [&](const auto& zeroing) { return zeroing.second == start; });
     if (ok)
         unreadable_.erase(unreadable_.lower_bound(range.first),
                           unreadable_.lower_bound(range.end()));

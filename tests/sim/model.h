@@ -6,9 +6,9 @@
 //
 // Rules: version u supersedes w when u was submitted after w was answered. While the pool runs, a
 // read may give any version that no acknowledged one supersedes; after a power cut, any that no
-// durable one supersedes. Durable is what a FUA write or a flush that was submitted after the answer
-// covers. A version whose write failed, or was under way, may be there or not.
-// Versions that can never be seen again are forgotten.
+// durable one supersedes. Durable is what a FUA write or a flush that was submitted after the
+// answer covers. A version whose write failed, or was under way, may be there or not. Versions that
+// can never be seen again are forgotten.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace xsan::simtest {
@@ -76,8 +77,8 @@ class VolumeModel {
     // May a read that began at `start` give this?
     bool allows(std::uint64_t granule, std::uint64_t word, Tick start) const;
     bool allows_after_cut(std::uint64_t granule, std::uint64_t word) const;
-    // Was it under way, or not durable yet, at the cut? Where a member was lost with it, and its stripe
-    // was logged by checksum only, it may be unreadable.
+    // Was it under way, or not durable yet, at the cut? Where a member was lost with it, and its
+    // stripe was logged by checksum only, it may be unreadable.
     bool is_unsettled(std::uint64_t granule) const;
     // From now on exactly this is there.
     void settle(const Words& words);
@@ -100,6 +101,8 @@ class VolumeModel {
     std::multiset<Tick> reads_;                   // that run
     std::vector<std::vector<Version>> versions_;  // empty: zeros, never written
     std::set<std::uint64_t> touched_;
+    std::vector<std::pair<Range, Tick>>
+        zeroing_;  // zeros under way: they count for granules that are touched later, too
     std::set<std::uint64_t> unreadable_;
 };
 

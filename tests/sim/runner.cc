@@ -134,6 +134,8 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
     if (lost > 0 && !logged && !config.degraded_cuts) return;
     count_outstanding(*bed_, "cut", state(), stats_);
     const unsigned promised = bed_->losses_promised();
+    // A pool without groups has lost no strip with a member, but starts with one that is in sync only.
+    const unsigned more = lost < promised ? std::min(promised - lost, to_spare()) : 0;
     std::set<std::uint64_t> here;  // the same content twice says nothing new
     for (const auto& drive : bed_->drives)
         static_cast<void>(drive->media().durable().hash());  // kept in what the copies share
@@ -155,9 +157,9 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
             state.absent.push_back(drive->is_gone() && kept.flip({sim::Subsystem::check, 1}));
         }
         // With the log a cut and losses may come together.
-        if (logged && lost < promised && v > 0) {
+        if (logged && more > 0 && v > 0) {
             const auto count = static_cast<std::uint32_t>(state.absent.size());
-            std::uint32_t losses = kept.below(promised - lost + 1, {sim::Subsystem::check, 2});
+            std::uint32_t losses = kept.below(more + 1, {sim::Subsystem::check, 2});
             if (losses > 0) count_outstanding(*bed_, "cut and loss", "", stats_);
             for (; losses > 0; losses--)
                 state.absent[kept.below(count, {sim::Subsystem::check, 2})] = true;

@@ -5,8 +5,8 @@
 // the middle of whatever runs; what they leave is checked in worlds of their own (crash_check.h),
 // and the run goes on.
 //
-// Files: runner.cc (the loop, cuts), runner_io.cc (users), runner_admin.cc (administration, restarts,
-// power cuts of the whole run), runner_faults.cc (drives that go wrong).
+// Files: runner.cc (the loop, cuts), runner_io.cc (users), runner_admin.cc (administration,
+// restarts, power cuts of the whole run), runner_faults.cc (drives that go wrong).
 #pragma once
 
 #include <map>
@@ -93,6 +93,8 @@ class Runner {
     // May one more member be lost, or go wrong?
     bool may_impair(unsigned drive);
     unsigned impaired();
+    // Members in sync that may go, as far as starting the pool needs them.
+    unsigned to_spare() { return bed_->pool == nullptr ? spare_before_ : members_to_spare(*bed_); }
     std::string_view state();  // in the words of the matrix
     void hit(std::string_view fault, unsigned drive, const dev::IoRequest& request);
     void damage_superblock(const Op& op, unsigned drive);
@@ -112,6 +114,7 @@ class Runner {
     unsigned outstanding_ = 0;
     bool administering_ = false;
     unsigned impaired_before_ = 0;  // when the pool went down
+    unsigned spare_before_ = 0;
     std::uint32_t drives_back_ = UINT32_MAX;  // after a power cut, by drive
     bool power_is_off_ = false;
     bool was_clean_ = false;

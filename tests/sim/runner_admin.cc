@@ -264,6 +264,8 @@ void Runner::cut_power(const Op& op) {
     if (leaves) ever_faulty_.insert(one);
     drives_back_ = leaves ? ~(1u << one) : UINT32_MAX;
     impaired_before_ = impaired() + (leaves ? 1 : 0);
+    spare_before_ = to_spare();
+    if (leaves && spare_before_ > 0) spare_before_--;
     power_is_off_ = true;
     for (const auto& drive : bed_->drives) {
         if (!drive->is_gone()) drive->vanish();
@@ -274,7 +276,10 @@ void Runner::cut_power(const Op& op) {
 Task<void> Runner::restart(Op op) {
     if (op.kind == OpKind::power_cut && !power_is_off_) co_return;
     was_clean_ = false;
-    if (!power_is_off_) impaired_before_ = impaired();
+    if (!power_is_off_) {
+        impaired_before_ = impaired();
+        spare_before_ = to_spare();
+    }
     if (power_is_off_) {
         co_await bed_->pool->abandon();
         bring_drives_back(op, drives_back_);
