@@ -6,15 +6,20 @@
 
 #include "ec/codec.h"
 #include "support/catch.h"
+#include "support/rounds.h"
 #include "unit/ec/buffers.h"
 #include "unit/ec/reference.h"
 
 using namespace xsan;
 using namespace xsan::ec;
+using test::kFewerRounds;
 using reference::Buffers;
 using reference::Strips;
 
 namespace {
+
+// Of schemes with more loss sets of P strips than that, some random ones are tried.
+constexpr std::uint64_t kLossSetsMax = 20000 / kFewerRounds;
 
 // One stripe of a scheme, and what a decode of it has to satisfy.
 class DecodeCheck {
@@ -115,7 +120,7 @@ std::int64_t first_failure(DecodeCheck& check, const Scheme& s, unsigned count_m
 
 TEST_CASE("every loss that the shapes of design.md promise to survive is survived", "[ec]") {
     for (const Scheme& s : reference::design_shapes()) {
-        if (s.parity_strips == 0 || s.is_mirror() || loss_sets(s) > 20000) continue;
+        if (s.parity_strips == 0 || s.is_mirror() || loss_sets(s) > kLossSetsMax) continue;
         INFO(s.shape());
         DecodeCheck check(s, 128, 0, 1);
         CHECK(first_failure(check, s, 1) == -1);
@@ -124,7 +129,7 @@ TEST_CASE("every loss that the shapes of design.md promise to survive is survive
 
 TEST_CASE("every loss of P strips is survived by all shapes with few enough of them", "[ec]") {
     for (const Scheme& s : reference::all_k_plus_p()) {
-        if (s.parity_strips == 0 || s.is_mirror() || loss_sets(s) > 20000) continue;
+        if (s.parity_strips == 0 || s.is_mirror() || loss_sets(s) > kLossSetsMax) continue;
         INFO(s.shape());
         DecodeCheck check(s, 32, 0, 1);
         CHECK(first_failure(check, s, s.parity_strips) == -1);
@@ -133,7 +138,7 @@ TEST_CASE("every loss of P strips is survived by all shapes with few enough of t
 
 TEST_CASE("random losses are survived by all other shapes", "[ec]") {
     for (const Scheme& s : reference::all_k_plus_p()) {
-        if (s.parity_strips == 0 || s.is_mirror() || loss_sets(s) <= 20000) continue;
+        if (s.parity_strips == 0 || s.is_mirror() || loss_sets(s) <= kLossSetsMax) continue;
         DecodeCheck check(s, 64, 1, s.data_strips);
         for (unsigned round = 0; round < 100; ++round) {
             const auto count = 1 + static_cast<unsigned>(check.rng().below(s.parity_strips));

@@ -3,6 +3,7 @@
 #include "meta/member_io.h"
 #include "meta/store.h"
 #include "support/catch.h"
+#include "support/rounds.h"
 #include "unit/meta/store_helpers.h"
 
 using namespace xsan;
@@ -275,7 +276,7 @@ TEST_CASE("the only copy of the metadata is refused when it is damaged, not shor
 TEST_CASE("an assembly that was cut at any request does not disturb the next, whoever comes") {
     // First two members try, then two others succeed; afterwards all three must agree with those.
     for (std::uint64_t n = 0; n < 60; n++) {
-        for (std::uint64_t seed = 1; seed <= 8; seed++) {
+        for (std::uint64_t seed = 1; seed <= rounds(8); seed++) {
             CAPTURE(n, seed);
             StoreFixture f(3, seed * 1000 + n);
             REQUIRE(f.create());

@@ -6,6 +6,7 @@
 #include "meta/store.h"
 #include "reactor/task_group.h"
 #include "support/catch.h"
+#include "support/rounds.h"
 #include "unit/meta/store_fixture.h"
 
 using namespace xsan;
@@ -158,7 +159,7 @@ unsigned count_bits(unsigned mask) {
 
 TEST_CASE("after a power cut every majority holds every acknowledged commit") {
     unsigned states = 0;
-    for (std::uint64_t seed = 1; seed <= 150; seed++) {
+    for (std::uint64_t seed = 1; seed <= rounds(150); seed++) {
         CAPTURE(seed);
         const unsigned members = 2 + static_cast<unsigned>(seed % 4);
         CrashRun run(seed, members);
@@ -181,13 +182,13 @@ TEST_CASE("after a power cut every majority holds every acknowledged commit") {
             states++;
         }
     }
-    CHECK(states > 500);
+    CHECK(states > 500 / kFewerRounds);
 }
 
 TEST_CASE("histories of crashes, of crashes in assembly, of losses and returns stay consistent") {
     unsigned cuts = 0;
     unsigned starts = 0;
-    for (std::uint64_t seed = 1; seed <= 400; seed++) {
+    for (std::uint64_t seed = 1; seed <= rounds(400); seed++) {
         CAPTURE(seed);
         const unsigned members = 2 + static_cast<unsigned>(seed % 4);
         CrashRun run(seed, members);
@@ -211,6 +212,6 @@ TEST_CASE("histories of crashes, of crashes in assembly, of losses and returns s
         }
         run.fixture().close();
     }
-    CHECK(cuts > 3000);
-    CHECK(starts > 1000);
+    CHECK(cuts > 3000 / kFewerRounds);
+    CHECK(starts > 1000 / kFewerRounds);
 }
