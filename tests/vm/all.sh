@@ -18,6 +18,7 @@ demo            | --drives 8 --size 512M --timeout 900       | ../../scripts/dem
 lost_third      | --drives 6 --size 256M --timeout 900       | pool/lost_third.sh
 declustered     | --drives 10 --size 256M --timeout 900      | pool/declustered.sh
 power-cuts      | host                                       | power/cuts.sh 2 3
+files           | --drives 8 --size 512M --timeout 900       | pool/files.sh 1 6
 stale           | --drives 6 --size 256M --timeout 900       | pool/stale.sh
 healed          | --drives 8 --size 256M --timeout 900      | pool/healed.sh
 refusals        | --drives 6 --size 256M --timeout 900      | pool/refusals.sh
