@@ -25,6 +25,8 @@ struct Child {
     _exit(result.clean && told ? 0 : 1);
 }
 
+}  // namespace
+
 std::string read_all(int fd) {
     std::string text;
     char buffer[4096];
@@ -32,8 +34,6 @@ std::string read_all(int fd) {
         text.append(buffer, static_cast<std::size_t>(n));
     return text;
 }
-
-}  // namespace
 
 JobResult run_jobs(unsigned jobs, const std::function<JobResult(unsigned job)>& work) {
     if (jobs <= 1) return work(0);

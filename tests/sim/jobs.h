@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "sim/report.h"
 
@@ -15,5 +16,8 @@ struct JobResult {
 // Runs work(0) ... work(jobs - 1), each in a process of its own, and adds up what they counted. Not
 // clean when one of them is not, or does not end as it should. One job runs in this process.
 JobResult run_jobs(unsigned jobs, const std::function<JobResult(unsigned job)>& work);
+
+// What comes out of a pipe until its last writer has closed it.
+std::string read_all(int fd);
 
 }  // namespace xsan::simtest

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <functional>
 
+#include "sim/jobs.h"
 #include "sim/runner.h"
 
 namespace xsan::simtest {
@@ -112,14 +113,6 @@ class Shrinker {
     Shrunk best_;
     ShrinkOptions options_;
 };
-
-std::string read_all(int fd) {
-    std::string text;
-    char buffer[4096];
-    for (ssize_t n = 0; (n = read(fd, buffer, sizeof buffer)) > 0;)
-        text.append(buffer, static_cast<std::size_t>(n));
-    return text;
-}
 
 // In the child: says what was found and ends without any clearing up.
 [[noreturn]] void run_and_tell(const Plan& plan, int fd) {
