@@ -48,6 +48,8 @@
     X(stale_readmitted, "stale members", "a member comes back without its strips becoming stale")   \
     X(stale_absent_unmarked, "stale members", "members absent at assembly are not recorded")        \
     X(stale_half_is_enough, "stale members", "half of the members may start the pool")              \
+    X(stale_compared_in_part, "stale members", "of a strip that was away only the first half is compared") \
+    X(stale_free_space, "stale members", "a member that was away keeps what it has in free space")  \
     X(stale_generation, "stale members", "replay drops records from before a member fell behind")   \
     X(delta_new_data, "delta", "parity takes the old data itself for the difference")               \
     X(delta_first_strip, "delta", "of several strips only the first one's difference counts")       \

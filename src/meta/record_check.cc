@@ -67,7 +67,8 @@ Outcome<void> check_member(MemberIndex index, const Member& next, const Facts& f
     }
     XSAN_TRY_VOID(check_layout(next.layout, facts.pool().extent_bytes));
     XSAN_TRY_VOID(check_among_members(index, next.layout, facts));
-    if (facts.is_member_uuid_used(next.uuid, index)) {
+    // What was removed may have come back at another index since.
+    if (next.state != MemberState::removed && facts.is_member_uuid_used(next.uuid, index)) {
         return misfit("member {} has the UUID of another member", i);
     }
     const Member* now = facts.find_member(index);

@@ -98,6 +98,7 @@ Task<Outcome<void>> Pool::fail(MemberIndex member) {
         records.push_back(std::move(record));
         const auto committed = co_await commit(std::move(records));
         if (!committed) co_return Failure(committed.error().code, "the pool's metadata cannot be written");
+        members_.slot(member).was_dismissed = true;
         co_return Outcome<void>{};
     }
     if (stored.state != meta::MemberState::in_sync) {
@@ -114,6 +115,7 @@ Task<Outcome<void>> Pool::fail(MemberIndex member) {
         co_return Failure(lost.error().code, fmt::format("{} could not be failed: {}", stored.path,
                                                          errc_name(lost.error().code)));
     }
+    members_.slot(member).was_dismissed = true;
     co_return Outcome<void>{};
 }
 
@@ -143,7 +145,7 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
         members_.attach(index, std::move(devices[i].device), members[i].layout);
         groups_->set_member_limit(index.get() + 1u);
         XSAN_CO_TRY_VOID(go_live(index));
-        rebuild_wake_.set();
+        retry_rebuild();
     }
     co_return Outcome<void>{};
 }
@@ -222,14 +224,18 @@ Task<Outcome<void>> Pool::readmit(Found& found, bool gives_up) {
     records.push_back(std::move(back));
     const meta::Store::NewMember joining{index, found.device.get()};
     XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));
-    members_.slot(index).forgive();
+    MemberTable::Slot& slot = members_.slot(index);
+    const bool has_failed = member.state == meta::MemberState::faulty && !slot.was_dismissed;
+    slot.is_sound = !has_failed && !engine_->traffic().has_failed_flush(index);
+    slot.forgive();
     members_.attach(index, std::move(found.device), member.layout);
     // Whoever still holds a row from before would take the member's strips for good.
     co_await engine_->quiescence().synchronize();
     engine_->traffic().forget_failed_flush(index);
     XSAN_CO_TRY_VOID(go_live(index));
-    log(LogLevel::info, "pool {}: {} is back; what it holds is stale and is rebuilt", name(), path);
-    rebuild_wake_.set();
+    log(LogLevel::info, "pool {}: {} is back; what it holds is stale and is {}", name(), path,
+        slot.is_sound ? "compared, and rebuilt where it differs" : "rebuilt");
+    retry_rebuild();
     co_return Outcome<void>{};
 }
 

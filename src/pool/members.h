@@ -87,8 +87,14 @@ class MemberTable {
             offsets.fill(UINT64_MAX);
             return offsets;
         }
+        // It was failed by command, not for what it did.
+        bool was_dismissed = false;
+        // It came back and has done nothing wrong before: its stale strips are compared with what they must be. What a
+        // drive answers that failed a write or a flush may come from its cache alone: there all is written anew.
+        bool is_sound = false;
         // The member comes back after it was away: its errors are forgiven.
         void forgive() {
+            was_dismissed = false;
             vanished = false;
             kept_reported = false;
             corrected_offset = nowhere();

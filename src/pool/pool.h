@@ -288,6 +288,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
         GroupIndex group;
         unsigned lost = 0;
     };
+    void retry_rebuild();
     std::vector<Damage> find_damage();
     std::vector<raid::MoveTarget> choose_targets(const GroupRow& row);
     Task<bool> begin_move(GroupIndex group);

@@ -25,6 +25,13 @@ bool Pool::is_target(MemberIndex member) const {
     return false;
 }
 
+// A drive came: what had no place may have one, and until that was tried the rebuild has not ended.
+void Pool::retry_rebuild() {
+    unplaced_groups_ = 0;
+    damage_version_++;
+    rebuild_wake_.set();
+}
+
 std::vector<Pool::Damage> Pool::find_damage() {
     std::vector<Damage> damage;
     for (std::uint32_t g = 0; g < state().group_limit(); g++) {
@@ -134,9 +141,9 @@ std::vector<raid::MoveTarget> Pool::choose_targets(const GroupRow& row) {
     std::vector<unsigned> homeless;
     const ec::SlotMask lost = groups_->lost_slots(row);
     const auto strips = row.strips();
-    const auto add = [&](unsigned slot, MemberIndex member, ExtentIndex extent) {
+    const auto add = [&](unsigned slot, MemberIndex member, ExtentIndex extent, bool holds_older) {
         targets.push_back({slot, member, extent, members_.live(member),
-                           groups_->extent_offset(member, extent)});
+                           groups_->extent_offset(member, extent), holds_older});
         used.push_back(member);
     };
     for (unsigned slot = 0; slot < strips.size(); slot++) {
@@ -144,7 +151,7 @@ std::vector<raid::MoveTarget> Pool::choose_targets(const GroupRow& row) {
         if ((lost >> slot & 1) == 0) {
             used.push_back(strip.member());
         } else if (strip.state() == StripState::stale && members_.live(strip.member()) != nullptr) {
-            add(slot, strip.member(), strip.extent());
+            add(slot, strip.member(), strip.extent(), members_.slot(strip.member()).is_sound);
         } else {
             homeless.push_back(slot);
         }
@@ -173,7 +180,7 @@ std::vector<raid::MoveTarget> Pool::choose_targets(const GroupRow& row) {
         if (!(*chosen)[i]) continue;
         const auto extent = members_.slot(*(*chosen)[i]).extents.allocate();
         XSAN_ASSERT(extent.has_value());
-        add(homeless[i], *(*chosen)[i], *extent);
+        add(homeless[i], *(*chosen)[i], *extent, false);
     }
     return targets;
 }
@@ -233,8 +240,9 @@ Task<void> Pool::move_group(RunningMover& running) {
 }
 
 Task<Result<void>> Pool::run_mover(raid::Mover& mover) {
-    // Free space is zero on every member: the targets begin as zeros.
+    // Free space is zero on every member: the targets begin as zeros, or end as such where they are compared.
     for (const raid::MoveTarget& target : mover.targets()) {
+        if (target.holds_older) continue;
         XSAN_CO_TRY_VOID(zero_extent(target.member, target.extent));
     }
     for (;;) {

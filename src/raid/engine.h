@@ -111,8 +111,9 @@ class Engine {
 
     // Registers the mover: from now on writers see it. busy: another mover's slot; try later.
     Task<Result<void>> start_mover(Mover& mover);
-    // Copies (or reconstructs) one stripe to the targets and marks it done; stripes without mapped
-    // data are marked at once, since free space is zero on the targets too. Where present strips
+    // Copies (or reconstructs) one stripe to the targets and marks it done. Targets that hold an older
+    // state are written only where they differ. Stripes without mapped data are zero on all members:
+    // nothing is copied, and older targets are zeroed there. Where present strips
     // say media_error and nothing else gives their content, the fault sink is told the range
     // (range_lost) and zeros take its place, so that a latent error costs no more than itself.
     // Errors: aborted when the mover has failed; io_error when reads failed in a way that may pass;
@@ -202,9 +203,13 @@ class Engine {
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
     Task<Result<void>> flush_device(MemberIndex member, dev::BlockDevice& device);
 
-    // Movers (mover_steps.cc).
+    // Movers (mover_steps.cc, mover_targets.cc).
     Task<Result<void>> salvage(StripeOp& op, GroupIndex group, StripeIndex stripe, Rows slice);
+    Task<Rows> differing_rows(Mover& mover, const MoveTarget& target, std::uint64_t offset,
+                              std::span<const std::byte> content);
+    Task<Result<void>> zero_targets(Mover& mover, StripeIndex stripe, const ec::Scheme& scheme);
     Task<Result<void>> write_targets(Mover& mover, StripeIndex stripe, StripeOp& op);
+    Task<Result<void>> take_target_errors(Mover& mover, std::span<dev::IoRequest> writes);
     Task<Result<void>> flush_targets(Mover& mover);
 
     GroupMap& map_;

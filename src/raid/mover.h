@@ -29,6 +29,9 @@ struct MoveTarget {
     ExtentIndex extent;
     dev::BlockDevice* device = nullptr;
     std::uint64_t offset = 0;  // of the extent on the device
+    // The extent is the strip's own, from before its member went away, and holds what it held then or
+    // anything else: it is read, compared, and written only where it differs. Else it is all zeros.
+    bool holds_older = false;
 };
 
 class Mover {
@@ -49,17 +52,31 @@ class Mover {
         return std::all_of(&done_[0], &done_[stripes_], [](auto d) { return d != 0; });
     }
 
+    // Whether comparing with what an older target holds still saves writes. A drive on which many strips on end
+    // differ everywhere was written by others, or missed most: it is spared the reads.
+    bool compares() const { return different_.load(std::memory_order_relaxed) < kDifferentMax; }
+    void compared(bool all_differs) {
+        if (!all_differs) {
+            different_.store(0, std::memory_order_relaxed);
+        } else {
+            different_.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+
     // A target could not be written: the mover is given up, its targets are no longer trusted by
     // anyone.
     void fail() { failed_.store(true, std::memory_order_release); }
     bool has_failed() const { return failed_.load(std::memory_order_acquire); }
 
   private:
+    static constexpr unsigned kDifferentMax = 16;  // strips on end
+
     GroupIndex group_;
     std::vector<MoveTarget> targets_;
     std::uint32_t stripes_;
     std::unique_ptr<std::uint8_t[]> done_;
     std::atomic<bool> failed_{false};
+    std::atomic<unsigned> different_{0};
 };
 
 // The movers that run, by group. At most one per hash slot: starting another waits.

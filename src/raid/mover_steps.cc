@@ -91,8 +91,9 @@ Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
     XSAN_ASSERT(row != nullptr);
     const ec::Scheme& scheme = map_.codec(row->scheme()).scheme();
     if (!map_.is_mapped(group, stripe.get() * scheme.stripe_data_bytes())) {
-        mover.set_done(stripe);
-        co_return Result<void>{};
+        const auto zeroed = co_await zero_targets(mover, stripe, scheme);
+        if (zeroed) mover.set_done(stripe);
+        co_return zeroed;
     }
     if (mutant(Mutant::mover_done_early)) mover.set_done(stripe);
     StripeOp op(context(), *row, &mover, group, stripe, {0, scheme.strip_bytes});
@@ -139,53 +140,6 @@ Task<Result<void>> Engine::salvage(StripeOp& op, GroupIndex group, StripeIndex s
     // member.
     if (!written && lost == 0) co_return written;
     co_return Result<void>{};
-}
-
-Task<Result<void>> Engine::write_targets(Mover& mover, StripeIndex stripe, StripeOp& op) {
-    std::vector<dev::IoRequest> writes(mover.targets().size());
-    dev::IoBatch batch;
-    for (std::size_t i = 0; i < writes.size(); i++) {
-        const MoveTarget& target = mover.targets()[i];
-        const ec::Scheme& scheme = op.scheme();
-        const unsigned s = ec::strip_in(scheme, stripe, ec::SlotIndex{target.slot}).get();
-        writes[i].kind = dev::IoKind::write;
-        writes[i].stable_buffer = true;
-        writes[i].offset = target.offset + std::uint64_t{stripe.get()} * scheme.strip_bytes;
-        writes[i].set_buffer(op.buffer(s), scheme.strip_bytes);
-        batch.submit(*target.device, writes[i]);
-    }
-    co_await batch.wait();
-    Result<void> result;
-    for (std::size_t i = 0; i < writes.size(); i++) {
-        const MemberIndex member = mover.targets()[i].member;
-        if (writes[i].error.is_ok()) {
-            traffic_.count_write(member, writes[i].length);
-            continue;
-        }
-        mover.fail();
-        (void)co_await faults_.member_failed(member, writes[i].error);
-    }
-    if (mover.has_failed()) result = Error{Errc::aborted};
-    co_return result;
-}
-
-// The targets must hold everything before the table says so.
-Task<Result<void>> Engine::flush_targets(Mover& mover) {
-    Result<void> result;
-    for (const MoveTarget& target : mover.targets()) {
-        if (map_.live_device(target.member) != target.device) {
-            // Lost for another reason meanwhile: the table must not point there.
-            mover.fail();
-            result = Error{Errc::aborted};
-            continue;
-        }
-        const auto flushed = co_await flush_device(target.member, *target.device);
-        if (flushed) continue;
-        mover.fail();
-        result = Error{Errc::aborted};
-        (void)co_await faults_.member_failed(target.member, flushed.error());
-    }
-    co_return result;
 }
 
 Task<Result<void>> Engine::finish_mover(Mover& mover, Commit commit, void* argument) {

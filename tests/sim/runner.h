@@ -97,6 +97,7 @@ class Runner {
     unsigned to_spare() { return bed_->pool == nullptr ? spare_before_ : members_to_spare(*bed_); }
     std::string_view state();  // in the words of the matrix
     void hit(std::string_view fault, unsigned drive, const dev::IoRequest& request);
+    void write_noise(const Op& op, unsigned drive, const meta::MemberLayout& layout);
     void damage_superblock(const Op& op, unsigned drive);
     void damage_metadata(const Op& op, unsigned drive);
     void vanish_at(const Op& op, unsigned drive);

@@ -138,6 +138,22 @@ void Runner::pull_member(const Op& op) {
     bed_->drives[drive]->vanish();
 }
 
+// Others wrote to a drive while it was away: to some places of its extents.
+void Runner::write_noise(const Op& op, unsigned drive, const meta::MemberLayout& layout) {
+    Rng rng(mix_seed(plan_.seed, 5000 + op.id));
+    const std::uint64_t block = plan_.config.device_block_bytes;
+    const std::uint64_t extent = bed_->pool->state().pool().extent_bytes;
+    const std::uint64_t extents = std::min<std::uint64_t>(layout.extent_count, 4);  // from the lowest on they are taken
+    std::vector<std::byte> noise(block);
+    for (std::uint64_t left = 1 + rng.below(300); left > 0; left--) {
+        for (std::byte& b : noise) b = static_cast<std::byte>(rng.next());
+        const std::uint64_t reach = rng.chance_percent(50) ? extent : extent / 16;
+        const std::uint64_t place = rng.below(extents) * extent + rng.below(reach);
+        bed_->drives[drive]->poke(layout.data_offset + place / block * block, noise);
+    }
+    stats_.faults["noise on a member away"]++;
+}
+
 Task<void> Runner::return_member(Op op) {
     const auto& members = bed_->pool->state().members();
     for (std::size_t i = 0; i < members.size(); i++) {
@@ -148,6 +164,7 @@ Task<void> Runner::return_member(Op op) {
         say(op, fmt::format("member {}, drive {}", m, drive));
         bed_->drives[drive]->come_back();
         bed_->drives[drive]->faults().clear();
+        if (op.a / 7 % 3 == 0) write_noise(op, drive, members[m]->layout);
         std::erase_if(armed_, [drive](const Armed& a) { return a.drive == drive; });
         pool::Pool::Found back;
         back.device = bed_->plug(drive);

@@ -82,6 +82,16 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
         const MemberIndex index{static_cast<std::uint16_t>(member)};
         return {slot, index, extent, devices_[member], extent_offset(index, extent)};
     }
+    // The slot's member is back after it was away: its strip is stale, and to be brought up to date where it lies.
+    raid::MoveTarget older_target(GroupIndex group, unsigned slot) {
+        auto now = strips(group);
+        const StripRef strip = now[slot];
+        now[slot] = StripRef(strip.member(), strip.extent(), StripState::stale);
+        publish(group, now);
+        set_live(strip.member().get(), true);
+        return {slot, strip.member(), strip.extent(), devices_[strip.member().get()],
+                extent_offset(strip.member(), strip.extent()), true};
+    }
 
     void set_live(unsigned member, bool live) {
         live_[member].store(live ? devices_[member] : nullptr);

@@ -110,12 +110,7 @@ void run_returns(const CutCase& c) {
         const unsigned drive = i % c.members;
         rig.require(rig.fail_drive(drive));
         REQUIRE(rig.wait_until([&] { return rig.open_plugs[drive] == 0; }));
-        pool::Pool::Found found;
-        found.device = std::make_unique<SimPlug>(*rig.drives[drive], rig.open_plugs[drive]);
-        auto examined = rig.world.run(meta::examine(*found.device));
-        REQUIRE(examined.has_value());
-        found.examined = std::move(*examined);
-        rig.require(rig.world.run(rig.pool->readmit(found)));
+        rig.require(rig.readmit(drive));
         for (std::uint64_t s = rng.next() % 200; s > 0; s--) rig.world.step();
         check_cut(rig, c, model, c.seed * 1000 + i);
         REQUIRE(work.wrong == "");

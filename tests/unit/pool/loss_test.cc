@@ -188,10 +188,7 @@ TEST_CASE("a drive that vanished comes back while the pool runs") {
     lose(rig, 5, How::vanish);
     rig.world.run_for(20 * kMillisecond);
     rig.drives[5]->come_back();
-    pool::Pool::Found found;
-    found.device = std::make_unique<Plug>(*rig.drives[5]);
-    found.examined = *rig.world.run(meta::examine(*found.device));
-    rig.require(rig.world.run(rig.pool->readmit(found)));
+    rig.require(rig.readmit(5));
     load.check_healed();
 }
 

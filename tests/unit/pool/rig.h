@@ -163,16 +163,27 @@ class Rig {
     }
 
     // From these drives, in this order; those that are pulled are not found.
+    // Plugged in again, and looked at.
+    Outcome<pool::Pool::Found> find_drive(unsigned drive) {
+        pool::Pool::Found found;
+        found.device = std::make_unique<SimPlug>(*drives[drive], open_plugs[drive]);
+        auto examined = world.run(meta::examine(*found.device));
+        if (!examined) return examined.error();
+        found.examined = std::move(*examined);
+        return found;
+    }
+    Outcome<void> readmit(unsigned drive) {
+        auto found = find_drive(drive);
+        if (!found) return found.error();
+        return world.run(pool->readmit(*found));
+    }
     Outcome<void> assemble(const std::vector<unsigned>& from, bool accept_missing = false) {
         std::vector<pool::Pool::Found> found;
         for (const unsigned i : from) {
             if (drives[i]->is_gone()) continue;
-            pool::Pool::Found f;
-            f.device = std::make_unique<SimPlug>(*drives[i], open_plugs[i]);
-            auto examined = world.run(meta::examine(*f.device));
-            if (!examined) return examined.error();
-            f.examined = std::move(*examined);
-            found.push_back(std::move(f));
+            auto f = find_drive(i);
+            if (!f) return f.error();
+            found.push_back(std::move(*f));
         }
         auto made = world.run(pool::Pool::assemble(environment(), found, accept_missing));
         if (!made) return made.error();
