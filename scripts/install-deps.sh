@@ -10,7 +10,7 @@ packages=(
     catch2 libblkid-dev nlohmann-json3-dev libspdlog-dev libsystemd-dev
     # The guest in which the real thing is tested: emulator, boot parts, and what its scripts run.
     qemu-system-x86 busybox-static kmod cpio zstd python3 util-linux fdisk
-    fio nvme-cli xfsprogs e2fsprogs mdadm lvm2
+    fio stress-ng nvme-cli xfsprogs e2fsprogs mdadm lvm2
     jq xz-utils systemd udev mount procps
 )
 [ "${XSAN_PACKAGES:-}" != fuzz ] || packages+=(clang llvm libclang-rt-dev)

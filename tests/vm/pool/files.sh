@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC1091,SC2046
 # files.sh [SEED] [SECONDS]: files on ext4 and on xfs are written, mapped, punched and read against a model of them
-# (xsan-file-check), beside stress-ng where the guest has it, while a drive is pulled, xsand is killed, a spare is
+# (xsan-file-check), beside stress-ng, while a drive is pulled, xsand is killed, a spare is
 # rebuilt, and another drive is pulled during that rebuild. SECONDS (15): of each of these times. Drives: 8 of 512M.
 set -euo pipefail
 source "$XSAN_REPO/tests/vm/pool/lib.sh"
@@ -27,12 +27,10 @@ exercise() {
             xsan-file-check run "/mnt/$fs/$file" --seed "$((seed + file))" --seconds "$seconds" >>/run/files 2>&1 &
             pids+=($!)
         done
-        if command -v stress-ng >/dev/null; then
-            mkdir -p "/mnt/$fs/stress"
-            stress-ng --temp-path "/mnt/$fs/stress" --timeout "$seconds" --verify --hdd 1 --hdd-bytes 4m --fallocate 1 \
-                --fallocate-bytes 4m --rename 1 --dentry 1 --dentries 64 >>/run/files 2>&1 &
-            pids+=($!)
-        fi
+        mkdir -p "/mnt/$fs/stress"
+        stress-ng --temp-path "/mnt/$fs/stress" --timeout "$seconds" --verify --hdd 1 --hdd-bytes 4m --fallocate 1 \
+            --fallocate-bytes 4m --rename 1 --dentry 1 --dentries 64 >>/run/files 2>&1 &
+        pids+=($!)
     done
     for pid in "${pids[@]}"; do wait "$pid" || return 1; done
 }
