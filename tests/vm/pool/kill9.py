@@ -1,9 +1,9 @@
 #!/usr/bin/python3 -IS
-"""kill9.py ROUNDS SEED PID DEVICE FOLDER: the rounds of kill9.sh, in one process: one more costs a lot in an emulated guest.
+"""kill9.py ROUNDS SEED PID DEVICE FOLDER: the rounds of kill9.sh, in one process: others cost a lot in a guest.
 
 PID is xsand's, which has the pool `tank` of two parities; DEVICE one of its volumes, FOLDER a filesystem on another. In
-each round threads write to and read from DEVICE, one more writes files, and xsand is killed at a random moment of that, in
-some rounds while a rebuild or a scrub runs. It is started again, and the load goes on over it and comes to its end. Then
+each round threads write to and read from DEVICE, one more writes files, and xsand is killed at a random moment of that,
+in some rounds while a rebuild or a scrub runs. It is started again, and the load goes on and comes to its end. Then
 - parity agrees with data: a scrub finds no mismatch, and nothing that it could not look at;
 - DEVICE and the files hold exactly what was written last, read anew from the members;
 - they do so with two members failed, another pair in each round, who then come back.
@@ -120,7 +120,8 @@ class Daemon:
         self.call("scrub.check")
         status = until("the scrub ends", ended)
         found = [status[name] for name in ("mismatches", "errors", "incomplete")]
-        if status["state"] != "done" or found != [0, 0, 0] or not 0 < status["stripes_total"] == status["stripes_checked"]:
+        all_of_them = 0 < status["stripes_total"] == status["stripes_checked"]
+        if status["state"] != "done" or found != [0, 0, 0] or not all_of_them:
             raise Failed(f"scrub: {status}")
         return status["stripes_checked"]
 
@@ -338,7 +339,9 @@ def main():
             chooser.shuffle(pairs)
         lost = pairs.pop()
         meanwhile = chooser.choice(["", "", "scrub", "rebuild"]) if number > 1 else ""
-        what = f"round {number} of {rounds}, without members {lost[0]} and {lost[1]}{meanwhile and ', during a ' + meanwhile}"
+        what = f"round {number} of {rounds}, without members {lost[0]} and {lost[1]}"
+        if meanwhile:
+            what += f", during a {meanwhile}"
         try:
             met = one_round(daemon, load, chooser, lost, meanwhile)
         except (Failed, OSError) as error:

@@ -3,13 +3,14 @@
 # check.sh STATES SEED: checks the pool in each of the states after a cut. State I's drives are those from 6 x I on; all
 # have the same UUIDs, so that one state's are looked at at a time. Its first state has all members when it is assembled,
 # the others lack as many as the scheme bears: those lost with the power. What is read is checked, twice, and must be what
-# is read from then on: with the missing members back, without as many others, and after a scrub.
+# is read from then on: with the missing members back, without as many others, and after a scrub. Files likewise
+# (files.sh), with a check of their filesystem each time.
 # Prints `checked ...` for each state.
 set -euo pipefail
 source "$XSAN_REPO/tests/vm/pool/lib.sh"
 states=$1 seed=$2
 beside=/run/xsan-vm/images
-parity='' out='' unit='' members='' kind=''
+parity='' out='' unit='' members='' kind='' fs=''
 source $beside/facts
 
 # Device names by drive, found once: a process costs much here.
@@ -47,6 +48,7 @@ same() {
         blocks=$((blocks + each))
     done
 }
+[ -z "$fs" ] || source "$XSAN_REPO/tests/vm/power/files.sh"
 no_mismatches() {
     local status
     xsanctl scrub tank check >/dev/null

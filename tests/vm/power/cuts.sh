@@ -27,8 +27,8 @@ done
 [[ $# = 2 && $1 =~ ^[1-9][0-9]*$ && $2 =~ ^[1-4]$ ]] || misuse "how many cuts, and how many states (1 to 4) of each?"
 cuts=$1 seeds=$2
 
-# case, members: one for each cut, in turn. Eight and three have no common divisor.
-cases=(healthy one-pulled returned raid5 two-out elsewhere raid10 raid5-out)
+# case, members: one for each cut, in turn. Ten and three have no common divisor.
+cases=(healthy one-pulled returned files-ext4 raid5 two-out elsewhere files-xfs raid10 raid5-out)
 kinds=(mixed block passthrough)
 
 parent=/dev/shm
@@ -54,8 +54,11 @@ cut_power() {
     guest=$!
     until [ -s "$work/images/report" ] || ! kill -0 $guest 2>/dev/null; do sleep 0.1; done
     echo "  ready to be cut after $((SECONDS - began)) s" >"$work/times"
-    # From a moment to some seconds: early ones find what is first written, later ones what is overwritten.
-    sleep "$((RANDOM % 4)).$((RANDOM % 10))"
+    # From a moment to some seconds: early ones find what is first written, later ones what is overwritten. Files are
+    # slower.
+    local seconds=4
+    [[ $case_name != files-* ]] || seconds=20
+    sleep "$((RANDOM % seconds)).$((RANDOM % 10))"
     touch "$work/cut"
     wait $guest || status=$?
     guest=
@@ -66,7 +69,7 @@ cut_power() {
 replay() {
     local seed drive
     mkdir "$work/states"
-    cp "$work/images/"{facts,report} "$work/states/"
+    cp "$work/images/"{facts,report*} "$work/states/"
     for ((seed = 0; seed < seeds; seed++)); do
         for ((drive = 0; drive < 6; drive++)); do
             # What was in a state at boot is nothing.

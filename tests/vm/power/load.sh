@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC1091,SC2046,SC2086
-# load.sh CASE MEMBERS SEED POLICY LBA: makes a pool, brings it into the state of the case and writes to it until the power
-# goes. What the checker needs is left beside the images: `facts` and `report`. Drives: 6 of 128M.
+# load.sh CASE MEMBERS SEED POLICY LBA: makes a pool, brings it into the state of the case and writes to it until the
+# power goes: blocks of the volume, or, in the cases of that name, files. What the checker needs is left beside the
+# images: `facts`, `report`, and for files report.1 and so on. Drives: 6 of 128M.
 set -euo pipefail
 source "$XSAN_REPO/tests/vm/pool/lib.sh"
 source "$XSAN_REPO/tests/vm/power/honest.sh"
+source "$XSAN_REPO/tests/vm/power/files.sh"
 case_name=$1 kind=$2 seed=$3 policy=$4 lba=$5
 beside=/run/xsan-vm/images
 size=12M
@@ -36,7 +38,7 @@ lacks_one() { [ "$(shown tank '[.members[] | select(.state == "missing")] | leng
 rebuild_runs() { [ "$(shown tank '[.jobs[] | select(.kind == "rebuild" and .state == "running")] | length')" = 1 ]; }
 
 first=$((seed % 4)) second=$((seed % 4 + 1))
-parity=2 out=
+parity=2 out='' fs=
 honest_drives 6 "$lba"
 start_xsand
 case $case_name in
@@ -77,12 +79,25 @@ case $case_name in
         wait_until 30 rebuild_runs
         out=$first
         ;;
+    files-*) # XFS wants 300 MiB; space is taken as it is written to
+        fs=${case_name#files-} size=320M
+        create 4+2 0 1 2 3 4 5
+        # In every other of these cases with a member out.
+        if [ $((seed / 10 % 2)) = 1 ]; then
+            xsanctl fail tank "$(paths $first)" >/dev/null
+            out=$first
+        fi
+        ;;
     *) fail "no case $case_name" ;;
 esac
 [ "$(shown tank .consistency)" = "$policy" ] || fail "the policy is $(shown tank .consistency)"
 {
-    printf 'kind=%s\nparity=%s\nout="%s"\nunit=%s\n' "$kind" $parity "$out" "$(shown tank .atomic_bytes)"
+    printf 'kind=%s\nparity=%s\nout="%s"\nunit=%s\nfs=%s\n' "$kind" $parity "$out" "$(shown tank .atomic_bytes)" $fs
     printf 'members="%s"\n' "$(shown tank '[.members[].serial | select(. != null) | ltrimstr("honest")] | join(" ")')"
 } >$beside/facts
-"$XSAN_REPO/tests/vm/power/versions.py" write "$device" "$seed" $beside/report
+if [ -n "$fs" ]; then
+    exercise_files $fs "$device" "$seed"
+else
+    "$XSAN_REPO/tests/vm/power/versions.py" write "$device" "$seed" $beside/report
+fi
 fail "the writer ended: the power should have gone"
