@@ -3,7 +3,6 @@
 # of one that failed follows it. Without names: all of them. Ends with `N passed, M failed`; status 1 when any failed.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-repo=$(cd "$here/../.." && pwd)
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 at_once=${XSAN_VM_AT_ONCE-2}
@@ -17,6 +16,7 @@ demo            | --drives 8 --size 512M --timeout 900       | ../../scripts/dem
 lost_third      | --drives 6 --size 256M --timeout 900       | pool/lost_third.sh
 declustered     | --drives 10 --size 256M --timeout 900      | pool/declustered.sh
 power-cuts      | host                                       | power/cuts.sh 2 3
+power-files     | host                                       | power/cuts.sh --first 3 1 2
 files           | --drives 8 --size 512M --timeout 900       | pool/files.sh 1 6
 stale           | --drives 6 --size 256M --timeout 900       | pool/stale.sh
 healed          | --drives 8 --size 256M --timeout 900      | pool/healed.sh
