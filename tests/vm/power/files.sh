@@ -5,7 +5,7 @@
 # the same.
 files="1 2 3"
 
-# exercise_files FS DEVICE SEED: until the power goes; `report` tells that each file has something to lose
+# exercise_files FS DEVICE SEED: until the power goes; `report` tells that there is something to lose
 exercise_files() {
     local fs=$1 device=$2 seed=$3 file
     if [ "$fs" = xfs ]; then mkfs.xfs -q "$device"; else mkfs.ext4 -q "$device"; fi 2>/dev/null
@@ -24,9 +24,14 @@ exercise_files() {
     echo begun >"$beside/report"
     wait -n || true
 }
+# A few syncs of each: before them there is little to lose.
 are_reported() {
-    local file
-    for file in $files; do [ -s "$beside/report.$file" ]; done
+    local file syncs
+    for file in $files; do
+        [ -e "$beside/report.$file" ] || return 1
+        mapfile -t syncs <"$beside/report.$file"
+        [ ${#syncs[@]} -ge 3 ] || return 1
+    done
 }
 
 # mounted_and WHEN OPTIONS COMMAND...: does it while the pool's volume is mounted, and checks the filesystem then
