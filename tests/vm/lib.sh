@@ -46,15 +46,28 @@ wait_until() {
     done
 }
 
-# expect_refused COMMAND...: the command must fail, without a signal, with one line on stderr, which is printed
-expect_refused() {
-    local status=0 output errors=/run/xsan-vm/refusal
+# is_refused COMMAND...: the command must fail, without a signal, with one line on stderr, which is left in `refusal`;
+# else status 1, and what is wrong there. It starts no process but the command.
+is_refused() {
+    local status=0 output rest errors=/run/xsan-vm/refusal
     output=$("$@" 2>"$errors") || status=$?
-    [ "$status" != 0 ] || fail "not refused: $* (it printed: $output)"
-    [ "$status" -lt 126 ] || fail "status $status is no refusal: $* ($(tail -n 3 "$errors"))"
-    [ "$(wc -l <"$errors")" = 1 ] && [ -n "$(tr -d '[:space:]' <"$errors")" ] ||
-        fail "refused with $(wc -l <"$errors") lines instead of one: $* ($(head -n 5 "$errors"))"
-    echo "refused, as it must be: $(cat "$errors")"
+    if [ "$status" = 0 ]; then
+        refusal="not refused: $* (it printed: $output)"
+    elif [ "$status" -ge 126 ]; then
+        refusal="status $status is no refusal: $* ($(tail -n 3 "$errors"))"
+    elif {
+        IFS= read -r refusal && [[ $refusal == *[![:space:]]* ]] && ! IFS= read -r rest && [ -z "$rest" ]
+    } <"$errors"; then
+        return 0
+    else
+        refusal="refused with $(wc -l <"$errors") lines instead of one: $* ($(head -n 5 "$errors"))"
+    fi
+    return 1
+}
+# expect_refused COMMAND...: it is, and the line is printed
+expect_refused() {
+    is_refused "$@" || fail "$refusal"
+    echo "refused, as it must be: $refusal"
 }
 
 # ---- drives -------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC1091,SC2046
-# schemes.sh [SCHEME...]: a filesystem and 64 MiB of fio verify on each scheme, with all members, with 1 to P of them
-# lost, and after the rebuild; files keep their content throughout, and in the end parity agrees with data. Filesystems
-# take turns, and so do block and passthrough members. Drives: 12 of 256M.
+# schemes.sh [SCHEME...]: a filesystem and 64 MiB of fio verify on each scheme, with all members, and 24 MiB with 1 to P
+# of them lost and after the rebuild; files keep their content throughout, and in the end parity agrees with data.
+# Filesystems take turns, and so do block and passthrough members. Drives: 12 of 256M.
 set -euo pipefail
 source "$XSAN_REPO/tests/vm/pool/lib.sh"
 
@@ -22,10 +22,10 @@ table="linear  2 0
        8+3    11 3"
 wanted=" $* "
 
-data_is_right() { # STATE: old and new data
+data_is_right() { # STATE [MIB]: old data, and as much new data in random places
     echo 3 >/proc/sys/vm/drop_caches
     [ "$(md5sum </mnt/a/kept)" = "$kept" ] || fail "$scheme, $1: the file that was written first differs"
-    fio_verify /mnt/a/load --size=64m
+    fio_verify /mnt/a/load --size=64m --io_size="${2:-64}m"
 }
 
 start_xsand
@@ -59,7 +59,7 @@ while read -r scheme members losses; do
             xsanctl fail tank "$drive" >/dev/null
             failed+=("$drive")
             is_state tank degraded || fail "tank is $(shown tank .state) with $lost lost"
-            data_is_right "degraded by $lost"
+            data_is_right "degraded by $lost" 24
         done
         members_are tank faulty "$losses"
         # New drives where there are any, else the failed ones come back.
@@ -70,7 +70,7 @@ while read -r scheme members losses; do
         xsanctl add tank "${back[@]}" >/dev/null
         xsanctl rebuild tank resume >/dev/null
         rebuilt tank
-        data_is_right rebuilt
+        data_is_right rebuilt 24
     fi
     umount /mnt/a
     if [ $fs = xfs ]; then xfs_repair -n "$device"; else e2fsck -fn "$device"; fi >/run/fsck 2>&1 ||
