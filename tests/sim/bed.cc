@@ -10,8 +10,10 @@
 namespace xsan::simtest {
 namespace {
 
-constexpr std::uint64_t kDriveBytes = 64 * kMiB;
-constexpr std::uint32_t kExtentsMax = 1024;  // more than all drives of a run can have
+// At least as many as all drives of a run can have.
+std::uint32_t extents_max(const Config& config) {
+    return 16 * config.drive_mib;
+}
 
 sim::WorldOptions world_options(const Config& config) {
     sim::WorldOptions options;
@@ -33,7 +35,7 @@ Bed::~Bed() {
 
 sim::SimDevice& Bed::add_drive() {
     sim::SimDeviceOptions options;
-    options.size_bytes = kDriveBytes;
+    options.size_bytes = config.drive_mib * kMiB;
     options.block_bytes = config.device_block_bytes;
     options.atomic_bytes = config.atomic_bytes;
     options.volatile_cache = config.volatile_cache;
@@ -54,7 +56,8 @@ ec::Scheme Bed::scheme() const {
 meta::MemberLayout Bed::layout(unsigned drive) const {
     const bool small = config.metadata_log_bytes != 0;
     const bool is_first = drive < config.members + config.spares;
-    const auto layout = meta::member_layout({kDriveBytes, kMiB, small ? kExtentsMax : meta::kExtentsDefault,
+    const auto layout = meta::member_layout({config.drive_mib * kMiB, kMiB,
+                                             small ? extents_max(config) : meta::kExtentsDefault,
                                              config.metadata_log_bytes,
                                              is_first ? config.stripe_log_bytes : 0});
     XSAN_ASSERT(layout.has_value());
@@ -85,7 +88,7 @@ Task<Outcome<void>> Bed::create() {
     options.scheme = scheme();
     options.extent_bytes = kMiB;
     options.consistency = config.policy;
-    if (config.metadata_log_bytes != 0) options.extents_max = kExtentsMax;
+    if (config.metadata_log_bytes != 0) options.extents_max = extents_max(config);
     options.metadata_log_bytes = config.metadata_log_bytes;
     options.stripe_log_bytes = config.stripe_log_bytes;
     auto made = co_await pool::Pool::create(environment(), std::move(options), devices);

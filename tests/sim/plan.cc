@@ -1,9 +1,13 @@
 // Drawing plans from a seed.
 #include "sim/plan.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 
+#include "base/units.h"
+#include "ec/scheme.h"
+#include "meta/stripe_log.h"
 #include "sim/choice_stream.h"
 
 namespace xsan::simtest {
@@ -60,6 +64,12 @@ OpKind pick(ChoiceStream& choices, std::span<const Weight> weights) {
     return weights[0].kind;
 }
 
+// An append, which is half a ring at most, carries a row of a stripe and its parity.
+std::uint32_t ring_bytes_min(const Config& c) {
+    const auto scheme = ec::parse_scheme(c.scheme, c.members, c.strip_bytes);
+    return 2 * (4 + scheme->data_strips + 1) * static_cast<std::uint32_t>(meta::kStripeLogBlockBytes);
+}
+
 Config draw_config(ChoiceStream& choices, const PlanOptions& options) {
     const auto one_of = [&](auto... values) {
         const std::array all{values...};
@@ -96,6 +106,14 @@ Config draw_config(ChoiceStream& choices, const PlanOptions& options) {
     const std::array<std::uint32_t, 3> rings{0, 128 * 1024, 512 * 1024};
     c.log_ring_bytes = rings[choices.below(3, kLog)];
     c.leaves_drives = c.logs_all_payload() && choices.flip(kLog);
+    if (options.log_ring_bytes != 0) c.log_ring_bytes = std::max(options.log_ring_bytes, ring_bytes_min(c));
+    if (options.reactors != 0) {
+        // A lane of the stripe log for each; the log takes a sixteenth of a drive at most.
+        c.reactors = options.reactors;
+        const std::uint64_t lanes = 2 * meta::kStripeLogBlockBytes + c.reactors * meta::kStripeLogLaneBytesMin;
+        c.stripe_log_bytes = static_cast<std::uint32_t>(round_up(lanes, kMiB));
+        c.drive_mib = std::max<std::uint32_t>(c.drive_mib, 16 * c.stripe_log_bytes / kMiB);
+    }
     return c;
 }
 

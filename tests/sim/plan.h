@@ -45,6 +45,7 @@ struct Config {
     // Small ones are full now and then, and quick to read. 0: what the pool chooses.
     std::uint32_t metadata_log_bytes = 0;
     std::uint32_t stripe_log_bytes = 0;  // of the first members
+    std::uint32_t drive_mib = 64;        // of each drive
     // Up to this whole stripes are logged with their payload (pool::Environment); beyond it blocks that
     // were under way when a cut and a loss met may become I/O errors.
     std::uint64_t log_payload_bytes_max = UINT64_MAX;
@@ -121,6 +122,10 @@ struct PlanOptions {
     Mode mode = Mode::within;
     bool degraded_cuts = false;
     std::string shape;  // one of shapes(); empty: the seed chooses
+    // 0: the seed chooses. Rings that are so small that they are full all the time; so many reactors that a
+    // tail of the stripe log is larger than what a power cut tears at.
+    std::uint32_t log_ring_bytes = 0;
+    unsigned reactors = 0;
     // Operations and faults that every plan has, far more often than others.
     std::vector<OpKind> focus;
 };

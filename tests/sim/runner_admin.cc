@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "meta/examine.h"
+#include "meta/stripe_log.h"
 #include "sim/reader.h"
 #include "sim/runner.h"
 #include "support/volume_io.h"
@@ -184,12 +185,15 @@ Task<void> Runner::return_member(Op op) {
 
 Task<void> Runner::add_spare(Op op) {
     if (bed_->drives.size() >= plan_.config.members + plan_.config.spares + kDrivesMore) co_return;
+    const auto drive = static_cast<unsigned>(bed_->drives.size());
+    // How many lanes there are was decided when the pool came up: with --reactors its log may be too small.
+    const std::uint64_t log = bed_->layout(drive).stripe_log_bytes;
+    if (meta::stripe_log_lane_bytes(log, plan_.config.reactors) == 0) co_return;
     bed_->add_drive();
     watch_drives();
     std::vector<pool::NewDevice> devices;
-    devices.push_back(
-        {bed_->plug(static_cast<unsigned>(bed_->drives.size() - 1)), "", op.a % 2 == 0});
-    say(op, fmt::format("drive {}", bed_->drives.size() - 1));
+    devices.push_back({bed_->plug(drive), "", op.a % 2 == 0});
+    say(op, fmt::format("drive {}", drive));
     const auto added = co_await bed_->pool->add(devices);
     if (!added && !beyond()) note("add", added.error().message);
 }

@@ -138,6 +138,8 @@ int main(int argc, char** argv) {
     app.add_option("--policy", policy, "consistency of the pools: log, resync or none");
     app.add_option("--mode", mode, "within: what is promised; beyond: more, only C5 holds");
     app.add_option("--shape", options.plan.shape, "one scheme only, such as 4+2");
+    app.add_option("--ring", options.plan.log_ring_bytes, "bytes of each ring of the stripe log, such as 81920");
+    app.add_option("--reactors", options.plan.reactors, "of each pool; from 49 on a tail of the log may be torn");
     app.add_option("--focus", focus, "operations or faults that are to be frequent, such as write_error");
     app.add_option("--artifacts", options.artifacts, "folder for replay files");
     app.add_flag("--degraded", options.plan.degraded_cuts, "cut also while members are missing");
