@@ -97,6 +97,7 @@ enum class OpKind : std::uint8_t {
     damage,     // of the metadata log or a checkpoint: rot, a write that is lost or goes astray
     vanish_at,  // the drive vanishes as a write to some region arrives
     rot_scrub,  // bits flip in data, and a scrub has to find them
+    slow_commit,  // all drives take long for what is written to their metadata logs next; with --focus only
     count_,
 };
 inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::count_);

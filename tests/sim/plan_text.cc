@@ -18,7 +18,7 @@ constexpr std::string_view kOpNames[kOpKinds] = {
     "fail_member",   "pull_member",  "return_member", "add_spare",     "rebuild_wait",
     "scrub",         "restart",      "power_cut",     "read_error",    "latent_error",
     "write_error",   "flush_error",  "slow",          "rot",           "lost_meta",
-    "clone",         "damage",       "vanish_at",     "rot_scrub",
+    "clone",         "damage",       "vanish_at",     "rot_scrub",     "slow_commit",
 };
 
 std::vector<std::string_view> words_of(std::string_view line) {

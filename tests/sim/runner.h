@@ -101,6 +101,7 @@ class Runner {
     void damage_superblock(const Op& op, unsigned drive);
     void damage_metadata(const Op& op, unsigned drive);
     void vanish_at(const Op& op, unsigned drive);
+    void slow_commit(const Op& op);
     void rot(unsigned drive, std::uint64_t offset, unsigned bit);
 
     const Plan& plan_;

@@ -167,8 +167,28 @@ void Runner::vanish_at(const Op& op, unsigned drive) {
     say(op, fmt::format("drive {}, at a write to region {}", drive, op.c % 4));
 }
 
+// Whoever does not wait for a commit is far ahead of it when the power goes.
+void Runner::slow_commit(const Op& op) {
+    for (unsigned drive = 0; drive < bed_->drives.size(); drive++) {
+        const meta::MemberLayout layout = bed_->layout(drive);
+        sim::FaultRule rule;
+        rule.kind = sim::FaultKind::slow;
+        rule.on = dev::IoKind::write;
+        rule.offset = layout.log_offset();
+        rule.length = layout.metadata_log_bytes;
+        rule.count = 1 + op.b % 4;
+        rule.delay = (1 + op.c % 5000) * kMicrosecond;
+        bed_->drives[drive]->faults().add(rule);
+    }
+    say(op, fmt::format("{} of them, by {} us", 1 + op.b % 4, 1 + op.c % 5000));
+}
+
 void Runner::inject(const Op& op) {
     if (bed_->pool == nullptr || power_is_off_) return;
+    if (op.kind == OpKind::slow_commit) {
+        slow_commit(op);
+        return;
+    }
     const unsigned drive = op.a % static_cast<unsigned>(bed_->drives.size());
     sim::SimDevice& device = *bed_->drives[drive];
     if (device.is_gone()) return;
