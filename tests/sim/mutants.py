@@ -34,6 +34,10 @@ COURSES = [
     "--policy log --shape 8+3",
     "--policy log --focus restart",
     "--policy log --mode beyond",
+    "--policy log --shape raid4 --ring 81920 --focus write",
+    "--policy log --shape 1+1 --focus flush_error slow_commit flush",
+    "--policy log --focus damage",
+    "--policy log --shape 4+1 --reactors 56",
 ]
 SECONDS_MAX = 900  # of one run of xsan-sim; what takes longer hangs, which is a finding
 
