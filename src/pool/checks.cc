@@ -102,6 +102,13 @@ Outcome<void> Pool::check_add(std::span<const NewDevice> devices) const {
     for (const NewDevice& device : devices) {
         XSAN_TRY(const auto member, make_member(device, store_->layout_sizes(), rng));
         XSAN_TRY_VOID(check_device_blocks(*device.device));
+        if (stripe_log_ != nullptr && !stripe_log_->has_room(member.layout)) {
+            return Failure(Errc::no_space,
+                           fmt::format("{}: too small for the stripe log of pool '{}', which has {} lanes since it "
+                                       "was started (one for each reactor): add a larger drive, or start with "
+                                       "fewer reactors",
+                                       member.path, name(), stripe_log_->lane_count()));
+        }
         extents += member.layout.extent_count;
         if (extents <= pool.extents_max) continue;
         return Failure(Errc::no_space,

@@ -405,8 +405,7 @@ Task<Result<void>> StripeLog::open_member(MemberIndex member, dev::BlockDevice& 
                                           std::uint64_t epoch) {
     const meta::Member stored = *context_.state.members()[member.get()];
     const meta::MemberLayout layout = stored.layout;
-    const std::uint64_t room = meta::stripe_log_lane_bytes(layout.stripe_log_bytes,
-                                                           static_cast<unsigned>(lanes_.size()));
+    const std::uint64_t room = meta::stripe_log_lane_bytes(layout.stripe_log_bytes, lane_count());
     const std::uint64_t lane_bytes = std::min(room, context_.lane_bytes_max);
     if (lane_bytes == 0) co_return Error{Errc::no_space};
     const meta::StripeLogIdentity identity{context_.state.pool().uuid, stored.uuid};

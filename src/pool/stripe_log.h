@@ -63,6 +63,12 @@ class StripeLog final : public raid::StripeLog {
     // A volume with such blocks is there from now on.
     void use_block(std::uint32_t block_bytes);
 
+    unsigned lane_count() const { return static_cast<unsigned>(lanes_.size()); }
+    // Would all lanes that there are find room on such a member?
+    bool has_room(const meta::MemberLayout& layout) const {
+        return meta::stripe_log_lane_bytes(layout.stripe_log_bytes, lane_count()) > 0;
+    }
+
     // At assembly, before anything is served: makes whole what was under way. Errors: a member can
     // neither be read or written nor be recorded as lost.
     struct Replayed {

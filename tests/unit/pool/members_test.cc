@@ -89,6 +89,25 @@ TEST_CASE("a drive whose name is too long for the metadata is refused before it 
     rig.stop();
 }
 
+TEST_CASE("a drive without room for the lanes of the stripe log is refused before it is written") {
+    RigOptions options;
+    options.consistency = meta::Consistency::log;
+    options.member_bytes = 512 * kMiB;
+    options.reactors = 12;
+    Rig rig(options);
+    rig.create();
+    rig.add_drive(64 * kMiB);
+    std::vector<pool::NewDevice> devices;
+    devices.push_back(rig.plug(6));
+    const auto added = rig.world.run(rig.pool->add(devices));
+    REQUIRE_FALSE(added.has_value());
+    CHECK(added.error().code == Errc::no_space);
+    CHECK(added.error().message.find("12 lanes") != std::string::npos);
+    CHECK(rig.world.run(meta::examine(*rig.drives[6])).error().code == Errc::not_found);
+    CHECK(rig.pool->state().members().size() == 6);
+    rig.stop();
+}
+
 TEST_CASE("a pool without a rate of its own rebuilds at the configured one") {
     RigOptions options;
     options.members = 7;
