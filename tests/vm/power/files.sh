@@ -18,7 +18,8 @@ exercise_files() {
     for file in $files; do
         xsan-file-check run /mnt/a/$file --seed $((seed * 10 + file)) --seconds 3600 --report "$beside/report.$file" &
     done
-    nice stress-ng --quiet --temp-path /mnt/a/stress --timeout 3600 --hdd 1 --hdd-bytes 4m --hdd-opts wr-rnd \
+    # Direct writes, for most others are flushed at once: something shall be on the drives that no flush has covered.
+    nice -n 5 stress-ng --quiet --temp-path /mnt/a/stress --timeout 3600 --hdd 1 --hdd-bytes 4m --hdd-opts direct,wr-rnd \
         --fallocate 1 --fallocate-bytes 4m --rename 1 --link 1 --dentry 1 --dentries 64 &
     wait_until 120 are_reported
     echo begun >"$beside/report"
