@@ -138,7 +138,7 @@ kill_xsand() {
 fio_verify() {
     local target=$1 output
     shift
-    # A clock that fio need not test first: on a busy machine that test takes up to a minute.
+    # A clock that fio need not calibrate first.
     output=$(fio --clocksource=clock_gettime --name=verify --filename="$target" --ioengine=io_uring --direct=1 \
         --iodepth=16 --rw=randwrite --bsrange=4k-1m --blockalign=4k --size=100% --io_size=64m \
         --verify=crc32c --verify_fatal=1 --do_verify=1 --randrepeat=0 --allrandrepeat=0 "$@" 2>&1) ||
