@@ -171,8 +171,10 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
                             f.name(), f.end.sequence, best.end.sequence));
             continue;
         }
-        present.insert(index);
+        // It votes also when it cannot be written: what it knows is known.
         if (!f.is_log_damaged) votes++;
+        if (f.is_unwritable) continue;
+        present.insert(index);
         const bool is_whole = standing == Standing::current && !is_source_bad[i];
         (is_whole ? plan.current : plan.lagging).push_back(i);
     }
@@ -197,7 +199,9 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
                         pool, unread));
     }
     const bool is_half = mutant(Mutant::stale_half_is_enough) && votes * 2 == in_sync;
-    if ((votes * 2 > in_sync || is_half) && unread.empty()) return plan;
+    // Those that do not learn of this start must not be able to outvote it later.
+    const bool is_outvoted = present.size() * 2 < in_sync;
+    if ((votes * 2 > in_sync || is_half) && !is_outvoted && unread.empty()) return plan;
     if (accept_missing) {
         plan.starts_new_lineage = true;
         return plan;

@@ -32,7 +32,7 @@ struct AssemblyPlan {
     std::vector<std::size_t> lagging;  // in sync, but their metadata has to be written anew
     std::vector<std::size_t> stale;    // of the pool, not in sync
     std::vector<std::size_t> foreign;  // not (any more) of the pool
-    std::vector<MemberIndex> absent;   // in sync in the newest state, and not there
+    std::vector<MemberIndex> absent;   // in sync in the newest state, and not there or not writable
     bool starts_new_lineage = false;   // allowed only because the administrator accepts the loss
     std::vector<std::string> notes;    // for the log
 };

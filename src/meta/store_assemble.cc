@@ -167,13 +167,12 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
         AssemblyPlan writes = *plan;
         auto failed = co_await raise_epoch(found, std::move(writes));
         if (failed.empty()) break;
-        // Without those that cannot be written the decision is a new one.
-        std::sort(failed.rbegin(), failed.rend());
+        // Without those that cannot be written the decision is a new one. What they know counts still.
         for (const std::size_t i : failed) {
             log(LogLevel::warning, "{}: cannot be written", found[i].name());
-            found.erase(found.begin() + static_cast<std::ptrdiff_t>(i));
+            found[i].is_unwritable = true;
         }
-        if (found.empty())
+        if (failed.size() == plan->current.size() + plan->lagging.size())
             co_return Failure(Errc::io_error, "no device of the pool can be written");
     }
     if (how.survives) {

@@ -184,7 +184,9 @@ MaybeFinding CrashCheck::bring_up() {
     const bool lacks_votes =
         misled_ || state_.may_lack_votes || std::ranges::count(state_.absent, true) > 0;
     const bool may_refuse = lacks_votes && assembled_.error().code == Errc::too_many_failures;
-    if (may_refuse) {
+    // Beyond the budget damage may keep from us what the one who knows all would say.
+    const bool misinformed = beyond() && state_.may_lack_votes;
+    if (may_refuse && !misinformed && may_accept_missing(*state_.config, state_.informed, state_.absent)) {
         // Without a majority an administrator has to say that nobody knows more.
         stats_.refusals++;
         found = assemble(true);
@@ -336,6 +338,7 @@ MaybeFinding CrashCheck::cut_again(const Observed* observed) {
         next.images.push_back(drive->cut_image(kept));
         next.absent.push_back(drive->is_gone());
     }
+    next.informed = bed_->pool == nullptr ? state_.informed : informed_drives(*bed_);
     next.whole = whole_drives(*bed_);
     next.whole.resize(state_.whole.size());
     for (std::size_t i = 0; i < next.whole.size(); i++)

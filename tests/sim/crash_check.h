@@ -39,7 +39,8 @@ struct CrashState {
     // Metadata of a member is damaged: without its vote assembly may ask for an administrator.
     bool may_lack_votes = false;
     std::vector<Rotten> rotten;
-    std::vector<bool> whole;   // drives whose members nothing but this cut can have harmed
+    std::vector<bool> informed;  // drives of members in sync: they know of every commit
+    std::vector<bool> whole;     // drives whose members nothing but this cut can have harmed
     bool must_refuse = false;  // only a drive that was away is there: it may not start alone
     std::uint64_t seed = 0;
     unsigned depth = 1;
@@ -53,6 +54,11 @@ MaybeFinding check_crash(const CrashState& state, Stats& stats, std::uint64_t& h
 
 // By drive: is its member there and in sync? While no pool runs: yes, as far as is known.
 std::vector<bool> whole_drives(Bed& bed);
+// By drive: is its member in sync, there or not? The pool is there, or was until now.
+std::vector<bool> informed_drives(Bed& bed);
+// In mode `beyond` a person who says that nobody knows more may be wrong, and gets what was asked for. Here
+// one of those that are there knows all.
+bool may_accept_missing(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent);
 
 // What the pool is doing, in the words of the matrix.
 std::string_view state_name(Bed& bed, unsigned impaired);

@@ -72,6 +72,22 @@ std::vector<bool> whole_drives(Bed& bed) {
     return whole;
 }
 
+std::vector<bool> informed_drives(Bed& bed) {
+    std::vector<bool> informed(bed.drives.size());
+    for (const auto& member : bed.pool->state().members()) {
+        if (member && member->state == meta::MemberState::in_sync) informed[drive_of(*member)] = true;
+    }
+    return informed;
+}
+
+bool may_accept_missing(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent) {
+    if (config.mode != Mode::beyond) return true;
+    for (std::size_t i = 0; i < std::min(informed.size(), absent.size()); i++) {
+        if (informed[i] && !absent[i]) return true;
+    }
+    return false;
+}
+
 unsigned impaired_members(Bed& bed) {
     std::set<unsigned> drives;
     unsigned nowhere = 0;

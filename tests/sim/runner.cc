@@ -149,6 +149,7 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
         state.impaired = lost;
         state.may_lack_votes = metadata_is_damaged_;
         state.rotten = rotten_;
+        state.informed = bed_->pool == nullptr ? informed_ : informed_drives(*bed_);
         state.whole = whole;
         sim::ChoiceStream kept(mix_seed(state.seed, 1));
         for (const auto& drive : bed_->drives) {

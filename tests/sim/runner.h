@@ -117,6 +117,7 @@ class Runner {
     bool administering_ = false;
     unsigned impaired_before_ = 0;  // when the pool went down
     unsigned spare_before_ = 0;
+    std::vector<bool> informed_;  // when it went down
     std::uint32_t drives_back_ = UINT32_MAX;  // after a power cut, by drive
     bool power_is_off_ = false;
     bool was_clean_ = false;
@@ -133,6 +134,7 @@ class Runner {
     int cloned_drive_ = -1;
     bool stopping_ = false;
     std::vector<Rotten> rotten_;  // bytes that flipped, and were neither read nor written since
+    bool superblock_is_damaged_ = false;  // a cut in its next update may cost the member
     bool metadata_is_damaged_ = false;  // of some member: it may not count for a majority
     // Where each drive's last writes to its metadata log and checkpoints went, for rot to follow.
     struct LastWrites {

@@ -315,6 +315,7 @@ Task<void> Runner::restart(Op op) {
         bring_drives_back(op, op.b);
         say(op, was_clean_ ? "stopped cleanly" : "stopped");
     }
+    informed_ = informed_drives(*bed_);
     bed_->pool.reset();
     power_is_off_ = false;
     co_await come_up(op);
@@ -343,11 +344,13 @@ Task<void> Runner::come_up(Op op) {
         }
     }
     auto up = co_await bed_->assemble(false);
-    const bool any_away =
-        std::ranges::any_of(bed_->drives, [](const auto& drive) { return drive->is_gone(); });
-    // A fault that waits may strike now, too.
-    const bool votes_lack = any_away || metadata_is_damaged_ || !armed_.empty();
-    if (!up && votes_lack && up.error().code == Errc::too_many_failures) {
+    std::vector<bool> away;
+    for (const auto& drive : bed_->drives) away.push_back(drive->is_gone());
+    // A drive that can only be read says what it knows, so that errors of writes and flushes are no excuse.
+    const bool votes_lack =
+        std::ranges::count(away, true) > 0 || metadata_is_damaged_ || superblock_is_damaged_;
+    if (!up && votes_lack && up.error().code == Errc::too_many_failures &&
+        !(beyond() && metadata_is_damaged_) && may_accept_missing(plan_.config, informed_, away)) {
         stats_.refusals++;
         up = co_await bed_->assemble(true);
     }
@@ -361,9 +364,17 @@ Task<void> Runner::come_up(Op op) {
             lost += fmt::format(" {}", member.index.get());
     }
     say(op, fmt::format("assembled, without members:{}", lost.empty() ? " none" : lost));
-    // Assembly repairs what it finds in superblocks and logs, or leaves the member out.
-    std::erase_if(armed_, [](const Armed& armed) { return !armed.outlives_assembly; });
+    // Assembly repairs what it finds in superblocks and logs, or leaves the member out. What did not strike
+    // until now never will, else it would be one more than the budget knows of.
+    const auto outlives = [this](unsigned drive) {
+        return std::ranges::any_of(armed_, [drive](const Armed& a) { return a.drive == drive && a.outlives_assembly; });
+    };
+    for (const Armed& armed : armed_) {
+        if (!outlives(armed.drive)) bed_->drives[armed.drive]->faults().clear();
+    }
+    std::erase_if(armed_, [&](const Armed& armed) { return !armed.outlives_assembly; });
     metadata_is_damaged_ = !armed_.empty();
+    superblock_is_damaged_ = false;
     co_await check_after_assembly(was_clean_);
 }
 

@@ -27,6 +27,8 @@ inline constexpr std::array kKeptSeeds{
              "the simulator let three superblock copies of one member rot"},
     KeptSeed{3015, meta::Consistency::resync,
              "the simulator took a pool for whole between the record of a loss and the tables' change"},
+    KeptSeed{920003, meta::Consistency::resync,
+             "a mirror did not start when one of its members could be read, but not written"},
 };
 
 }  // namespace xsan::simtest

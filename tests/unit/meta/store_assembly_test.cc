@@ -303,3 +303,29 @@ TEST_CASE("an assembly that was cut at any request does not disturb the next, wh
         }
     }
 }
+
+TEST_CASE("a member that can be read but not written votes, and does not take part") {
+    // Of two, the one that learns of it suffices; of three, one alone could be outvoted later.
+    for (const unsigned members : {2u, 3u}) {
+        StoreFixture f(members);
+        REQUIRE(f.create());
+        fill(f, 5);
+        restart(f);
+        for (unsigned i = 0; i + 1 < members; i++) {
+            f.devices[i]->fault = [](const dev::IoRequest& r) {
+                return r.kind == dev::IoKind::read ? Error() : Error(Errc::io_error);
+            };
+        }
+        const auto started = f.assemble();
+        INFO(refusal(started));
+        REQUIRE(started.has_value() == (members == 2));
+        if (members == 3) continue;
+        CHECK(state_of(*f.store, 0) != MemberState::in_sync);
+        REQUIRE(f.commit({rate_record(f.store->state(), 4711)}));
+        restart(f);
+        CHECK(!f.assemble(0b01));
+        REQUIRE(f.assemble());
+        CHECK(f.store->state().pool().rebuild_rate_max == 4711);
+        CHECK(f.store->stale() == std::vector{MemberIndex{0}});
+    }
+}
