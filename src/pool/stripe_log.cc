@@ -106,14 +106,29 @@ void StripeLog::retire(raid::LogTicket& ticket) {
     (ticket.next != nullptr ? ticket.next->previous : lane.newest) = ticket.previous;
 }
 
-Task<Result<void>> StripeLog::cancel(raid::LogTicket& ticket, std::size_t records) {
+// First kept, then closed: advance() looks for open tickets before it looks here.
+void StripeLog::keep(raid::LogTicket& ticket) {
+    {
+        std::lock_guard guard(kept_lock_);
+        kept_.insert(ticket.sequence);
+    }
     retire(ticket);
-    co_return co_await advance_past(ticket.sequence + records);
+}
+
+void StripeLog::release(raid::LogSpan records) {
+    std::lock_guard guard(kept_lock_);
+    kept_.erase(records.begin);
+}
+
+std::uint64_t StripeLog::kept_from() {
+    std::lock_guard guard(kept_lock_);
+    return kept_.empty() ? UINT64_MAX : *kept_.begin();
 }
 
 Task<Result<void>> StripeLog::advance_past(std::uint64_t sequence) {
     while (retired_.load(std::memory_order_acquire) < sequence) {
         XSAN_CO_TRY_VOID(advance());
+        if (kept_from() < sequence) co_return Error{Errc::io_error};
         // Others are being written in place.
         if (retired_.load(std::memory_order_acquire) < sequence) co_await sleep_for(kMillisecond);
     }
@@ -234,6 +249,7 @@ Task<Result<void>> StripeLog::make_room(Lane& lane, std::vector<Outgoing>& out) 
         XSAN_CO_TRY_VOID(advance());
         // What holds the room is being written in place.
         if (place(lane, out)) break;
+        if (kept_from() <= retired_.load(std::memory_order_acquire)) co_return Error{Errc::io_error};
         co_await sleep_for(100 * kMicrosecond);
     }
     co_return Result<void>{};
@@ -334,6 +350,7 @@ Task<Result<void>> StripeLog::advance_locked() {
         const bool any_open = lane->oldest != nullptr && !mutant(Mutant::tail_open_records);
         retired = std::min(retired, any_open ? lane->oldest->sequence : next_sequence_.load());
     }
+    retired = std::min(retired, kept_from());
     if (retired == retired_.load()) co_return Result<void>{};
     Quiescence::Scope scope(engine_->quiescence());
     // Everything below had completed in place before this flush is submitted.

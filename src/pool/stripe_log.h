@@ -18,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/result.h"
@@ -52,7 +53,9 @@ class StripeLog final : public raid::StripeLog {
     Task<Result<void>> append(raid::LogTicket& ticket,
                               std::span<const raid::LogRecord> records) override;
     void retire(raid::LogTicket& ticket) override;
-    Task<Result<void>> cancel(raid::LogTicket& ticket, std::size_t records) override;
+    Task<Result<void>> pass(raid::LogSpan records) override { return advance_past(records.end); }
+    void keep(raid::LogTicket& ticket) override;
+    void release(raid::LogSpan records) override;
     std::uint64_t append_bytes_max() const override {
         return append_bytes_max_.load(std::memory_order_relaxed);
     }
@@ -84,7 +87,8 @@ class StripeLog final : public raid::StripeLog {
 
     // Flushes, and moves the tails past all records whose in-place writes have completed.
     Task<Result<void>> advance();
-    // The same until everything that has been appended so far is past them.
+    // The same until everything that has been appended so far is past them. io_error also where
+    // records are kept below.
     Task<Result<void>> advance_past(std::uint64_t sequence);
     Task<Result<void>> advance_past_all() { return advance_past(next_sequence_.load()); }
     bool has_records() const {
@@ -160,6 +164,7 @@ class StripeLog final : public raid::StripeLog {
     std::vector<Request*> take_requests(Lane& lane, std::vector<Outgoing>& out);
     bool add_request(Lane& lane, const Request& request, std::vector<Outgoing>& out) const;
     Task<Result<void>> make_room(Lane& lane, std::vector<Outgoing>& out);
+    std::uint64_t kept_from();  // UINT64_MAX: nothing is
     bool place(Lane& lane, std::vector<Outgoing>& out);
     Task<void> write_batches(Lane& lane, std::vector<Outgoing>& out, std::vector<Request*>& requests);
     using Checksums = std::map<const raid::LogRecord*, const std::byte*>;
@@ -190,6 +195,8 @@ class StripeLog final : public raid::StripeLog {
     std::vector<std::unique_ptr<Lane>> lanes_;
     std::atomic<std::uint64_t> next_sequence_{1};
     std::atomic<std::uint64_t> retired_{1};
+    SpinLock kept_lock_;
+    std::set<std::uint64_t> kept_;  // first sequences of what is kept
     std::atomic<std::uint64_t> append_bytes_max_{UINT64_MAX};
     std::atomic<std::uint32_t> granule_bytes_{raid::kLogGranuleMax};
     std::atomic<bool> advance_wanted_{false};

@@ -21,6 +21,7 @@
 #include <memory>
 #include <vector>
 
+#include "raid/doubt.h"
 #include "raid/geometry.h"
 #include "raid/group_map.h"
 #include "raid/mover.h"
@@ -167,10 +168,10 @@ class Engine {
     };
 
     static std::uint64_t key(GroupIndex group, StripeIndex stripe) {
-        return (std::uint64_t{group.get()} << 32) | stripe.get();
+        return DoubtTable::key(group, stripe);
     }
     PerReactor& here() { return *per_reactor_[Reactor::current().index()]; }
-    StripeOp::Context context() { return {map_, faults_, traffic_, here().buffers, here().bodies}; }
+    StripeOp::Context context() { return {map_, faults_, traffic_, here().buffers, here().bodies, doubts_}; }
 
     // Read path (engine_read.cc).
     Task<Result<void>> read_stripe(GroupIndex group, StripePart part, std::byte* out);
@@ -188,9 +189,10 @@ class Engine {
     void take_logged(const Logging& logging, const StripeOp& op, const StripeWrite& write,
                      LoggedWrite& out);
     static void fill_record(LogRecord& record, const StripeOp& op, const StripeWrite& write);
+    Task<void> end_failed(const Logging& logging, LogTicket& ticket, std::size_t records, bool is_settled);
 
     // After a failed write (engine_settle.cc).
-    Task<void> settle(StripeOp& op, const StripeWrite& write, const GroupRow& row, GroupIndex group,
+    Task<bool> settle(StripeOp& op, const StripeWrite& write, const GroupRow& row, GroupIndex group,
                       StripeIndex stripe);
     Task<bool> put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
                         const Segment& segment, ec::StripMask& failed);
@@ -198,8 +200,10 @@ class Engine {
                              const StripeWrite& write, const Segment& segment,
                              ec::StripMask failed, ec::StripMask lost);
     Task<bool> fit_copies(StripeOp& found, const Segment& segment, ec::StripMask failed);
-    Task<void> give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
+    Task<bool> give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
                        ec::StripMask lost);
+    Task<Result<void>> clear_doubt(GroupIndex group, StripeIndex stripe);
+    void doubt_is_settled(GroupIndex group, StripeIndex stripe);
     Task<Result<void>> flush_member(MemberIndex member, dev::BlockDevice& device);
     Task<Result<void>> flush_device(MemberIndex member, dev::BlockDevice& device);
 
@@ -221,6 +225,7 @@ class Engine {
     KeyedLock gate_{10};
     KeyedLock interlock_;
     MoverTable movers_;
+    DoubtTable doubts_;
     std::vector<std::unique_ptr<PerReactor>> per_reactor_;
 };
 

@@ -123,6 +123,7 @@ Task<Result<void>> Engine::write_logged(StripeOp& op, const StripeWrite& write, 
     logged.next = 0;
     logged.row = 0;
     Result<void> result;
+    bool is_settled = true;
     while (result && logged.next < write.segments().size()) {
         take_logged(logging, op, write, logged);
         XSAN_ASSERT(!logged.pieces.empty());
@@ -145,20 +146,33 @@ Task<Result<void>> Engine::write_logged(StripeOp& op, const StripeWrite& write, 
             add_segment_writes(op, write, logged.pieces, fua);
             result = co_await op.run_writes();
             if (!result && !op.write_failures().empty()) {
-                co_await settle(op, write, *logging.row, logging.group, logging.stripe);
+                is_settled = co_await settle(op, write, *logging.row, logging.group, logging.stripe);
             }
         }
         if (logged.records.empty()) continue;
         if (result) {
             log_->retire(ticket);
         } else {
-            // What was given up must not be done by a replay, behind later writes of the stripe.
-            const auto forgotten = co_await log_->cancel(ticket, logged.records.size());
-            if (!forgotten) co_await faults_.stripe_torn(logging.group, logging.stripe);
+            co_await end_failed(logging, ticket, logged.records.size(), is_settled);
         }
     }
     here().logged.put(logged);
     co_return result;
+}
+
+// What was given up must not be done by a replay behind later writes of the stripe; of what was left
+// halfway a replay is the only way out.
+Task<void> Engine::end_failed(const Logging& logging, LogTicket& ticket, std::size_t records,
+                              bool is_settled) {
+    const LogSpan span{ticket.sequence, ticket.sequence + records};
+    if (is_settled) {
+        log_->retire(ticket);
+        const auto passed = co_await log_->pass(span);
+        if (passed) co_return;
+    } else {
+        log_->keep(ticket);
+    }
+    doubts_.set(key(logging.group, logging.stripe), {!is_settled, span});
 }
 
 Task<Result<void>> Engine::replay_stripe(GroupIndex group, StripeIndex stripe,

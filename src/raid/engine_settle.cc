@@ -7,7 +7,8 @@
 // hold it too; else the stripe is made a codeword again around what cannot be written, also where
 // strips are lost, as long as the others still give their content; otherwise what lost strips held
 // there is given up, durably. Copies are made to agree with what the failing member holds. Where the
-// stripe is no codeword after all that, the fault sink is told, and resync comes back to it.
+// stripe is no codeword after all that, the fault sink is told, and resync comes back to it. Where not
+// even the giving up could be recorded the stripe stays unsettled (raid/doubt.h).
 #include <array>
 #include <bit>
 #include <cstring>
@@ -78,9 +79,11 @@ bool decode_strips(StripeOp& op, Rows rows, ec::StripMask lost, ec::StripMask wa
 
 }  // namespace
 
-Task<void> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow& row,
+// False: the stripe is unsettled.
+Task<bool> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow& row,
                           GroupIndex group, StripeIndex stripe) {
     const auto failures = op.write_failures();
+    bool is_settled = true;
     for (const Segment& segment : write.segments()) {
         ec::StripMask failed = 0;
         for (const RowMask& failure : failures) {
@@ -101,22 +104,47 @@ Task<void> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow
                 is_codeword =
                     co_await fit_to_failed(found, group, stripe, write, segment, failed, lost);
             }
-            if (!is_codeword) co_await give_up(group, stripe, op.scheme(), segment.rows, lost);
+            if (!is_codeword) {
+                is_settled &= co_await give_up(group, stripe, op.scheme(), segment.rows, lost);
+            }
         }
         if (!is_codeword) co_await faults_.stripe_torn(group, stripe);
     }
+    co_return is_settled;
 }
 
-// Data strips that are lost, and of which the others say something else now.
-Task<void> Engine::give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
+// Data strips that are lost, and of which the others say something else now. False when that cannot
+// be recorded; and when none is lost yet, since one that is lost later would be computed from strips
+// that do not fit: the stripe has to be made whole first.
+Task<bool> Engine::give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
                            ec::StripMask lost) {
+    bool is_recorded = (lost & scheme.data_mask()) != 0;
     for (ec::StripMask left = lost & scheme.data_mask(); left != 0; left &= left - 1) {
         const auto s = static_cast<unsigned>(std::countr_zero(left));
-        // When this fails no metadata can be written any more; that the stripe is torn is all that
-        // is left to say.
-        (void)co_await faults_.range_lost(group, data_offset(scheme, stripe, s, rows.begin),
-                                          rows.length());
+        const auto told = co_await faults_.range_lost(
+            group, data_offset(scheme, stripe, s, rows.begin), rows.length());
+        is_recorded &= told.has_value();
     }
+    co_return is_recorded;
+}
+
+// Before a write, under the interlock. io_error: the stripe takes none.
+Task<Result<void>> Engine::clear_doubt(GroupIndex group, StripeIndex stripe) {
+    const auto doubt = doubts_.find(key(group, stripe));
+    if (!doubt) co_return Result<void>{};
+    if (doubt->is_unsettled) co_return Error{Errc::io_error};
+    XSAN_CO_TRY_VOID(log_->pass(doubt->records));
+    doubts_.erase(key(group, stripe));
+    co_return Result<void>{};
+}
+
+// The stripe has been made a codeword.
+void Engine::doubt_is_settled(GroupIndex group, StripeIndex stripe) {
+    auto doubt = doubts_.find(key(group, stripe));
+    if (!doubt || !doubt->is_unsettled) return;
+    log_->release(doubt->records);
+    doubt->is_unsettled = false;
+    doubts_.set(key(group, stripe), *doubt);
 }
 
 // All copies of a strip take what one that could not be written holds. These are blocks of the write

@@ -113,7 +113,9 @@ Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const s
     }
     if (slot == &pending) slot = nullptr;
     Result<void> result = Error{Errc::not_found};
-    if (row != nullptr) result = co_await write_locked(pending);
+    if (row != nullptr) result = Result<void>{};
+    if (row != nullptr && !doubts_.is_empty()) result = co_await clear_doubt(group, part.stripe);
+    if (row != nullptr && result) result = co_await write_locked(pending);
     if (result && map_.has_bad_ranges(group)) {
         // Durable first: else a power cut could leave what stands in for the lost data, unmarked.
         result = co_await flush();
@@ -166,7 +168,8 @@ Task<Result<void>> Engine::write_locked(Pending& pending) {
     add_segment_writes(op, write, write.segments(), pending.fua);
     const auto written = co_await op.run_writes();
     if (!written && !op.write_failures().empty()) {
-        co_await settle(op, write, row, pending.group, pending.stripe);
+        // Without a record nothing could finish it later: torn is all that can be said.
+        (void)co_await settle(op, write, row, pending.group, pending.stripe);
     }
     co_return written;
 }

@@ -78,6 +78,7 @@ Task<Result<void>> Engine::resync_stripe(GroupIndex group, StripeIndex stripe) {
         if ((mismatched & strip_mask(s)) != 0) op.add_writes(s, op.rows(), expected[j], false);
     }
     const auto written = co_await op.run_writes();
+    if (written && op.readable() == op.view().present) doubt_is_settled(group, stripe);
     co_return written;
 }
 

@@ -91,6 +91,7 @@ Task<Result<StripeScrub>> Engine::scrub_stripe(GroupIndex group, StripeIndex str
     StripeScrub found;
     const GroupRow* row = map_.row(group);
     if (row == nullptr || map_.may_be_torn(group, stripe)) co_return found;
+    if (doubts_.is_unsettled(key(group, stripe))) co_return found;
     const ec::Scheme& scheme = map_.codec(row->scheme()).scheme();
     if (scheme.parity_strips == 0) co_return found;
     StripeOp op(context(), *row, movers_.find(group), group, stripe, {0, scheme.strip_bytes});

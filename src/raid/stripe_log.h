@@ -9,6 +9,7 @@
 //  - Sequences are taken under the stripe's interlock: of two records of one stripe the later one
 //    has the higher sequence, and was appended after the earlier one's writes had completed.
 //  - A record stays until its in-place writes are durable: retire() says that they have completed.
+//    keep() says that they never will be in this run: it stays for the next one's replay.
 #pragma once
 
 #include <array>
@@ -60,6 +61,12 @@ struct LogTicket {
     LogTicket* next = nullptr;
 };
 
+// The sequences of one append: [begin, end).
+struct LogSpan {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+};
+
 class StripeLog {
   public:
     virtual ~StripeLog() = default;
@@ -67,13 +74,17 @@ class StripeLog {
     // Returns when the records are durable on every holder, or the holders that failed are durably
     // recorded as lost. The caller holds the stripe's interlock and looks again at who is present.
     // io_error: nothing may be written in place. The content must stay as it is until then. In any
-    // case retire() or cancel() follows.
+    // case retire() or keep() follows.
     virtual Task<Result<void>> append(LogTicket& ticket, std::span<const LogRecord> records) = 0;
     // The in-place writes have completed, or will not be done. On the reactor of append().
     virtual void retire(LogTicket& ticket) = 0;
-    // The write has failed: returns when a replay cannot do its records any more. The caller still
-    // holds the interlock.
-    virtual Task<Result<void>> cancel(LogTicket& ticket, std::size_t records) = 0;
+    // Returns when a replay cannot do the records of this span any more, which are retired. The
+    // caller still holds the interlock. io_error: some member could not be told.
+    virtual Task<Result<void>> pass(LogSpan records) = 0;
+    // Instead of retire(): the write has failed halfway, and only a replay can make its stripe whole.
+    // Nothing from these records on is forgotten until they are released.
+    virtual void keep(LogTicket& ticket) = 0;
+    virtual void release(LogSpan records) = 0;
 
     // Bytes of content that one append may carry to one holder.
     virtual std::uint64_t append_bytes_max() const = 0;

@@ -19,7 +19,9 @@ StripeOp::StripeOp(const Context& context, const GroupRow& row, Mover* mover, Gr
       rows_(rows),
       body_(context.bodies.get()) {
     look_at(body_.view, context.map, row, mover, stripe);
-    torn_ = scheme().kind == ec::CodeKind::parity && context.map.may_be_torn(group, stripe);
+    const bool is_parity = scheme().kind == ec::CodeKind::parity;
+    torn_ = is_parity && context.map.may_be_torn(group, stripe);
+    unsettled_ = is_parity && context.doubts.is_unsettled(DoubtTable::key(group, stripe));
     XSAN_ASSERT(rows.begin < rows.end && rows.end <= scheme().strip_bytes);
 }
 
@@ -93,11 +95,13 @@ Task<Result<void>> StripeOp::load(std::span<const RowMask> wants) {
     for (;;) {
         const ec::StripMask lost = scheme().all_mask() & ~readable();
         for (const RowMask& want : wants) {
+            if (unsettled_ && (want.strips & lost) != 0) co_return Error{Errc::io_error};
             if (codec().can_decode(lost, want.strips & lost)) continue;
             co_return unreadable_ != 0 ? read_error(0, {}) : Error{Errc::too_many_failures};
         }
         const ReadOutcome outcome = co_await load_once(wants);
         if (outcome == ReadOutcome::media_error) {
+            if (unsettled_) co_return Error{Errc::io_error};
             if (lent_) co_return co_await load_slices_apart(wants);
             co_return co_await load_slices(wants);
         }

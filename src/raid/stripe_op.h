@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "dev/per_reactor.h"
+#include "raid/doubt.h"
 #include "raid/rows.h"
 #include "raid/scratch.h"
 #include "raid/stripe_view.h"
@@ -93,6 +94,7 @@ class StripeOp {
         Traffic& traffic;
         dev::BufferPool& buffers;
         StripeBodies& bodies;
+        const DoubtTable& doubts;
     };
 
     StripeOp(const Context& context, const GroupRow& row, Mover* mover, GroupIndex group,
@@ -128,10 +130,11 @@ class StripeOp {
     // Makes the rows of all wanted strips available in their buffers: reads the present ones,
     // decodes the lost ones from as few others as possible, never reads anything twice unless an
     // error forces it. Strips that cannot be read are reconstructed slice by slice, rewritten and
-    // reported. `wants`: at most PartRows::kMax, ascending and disjoint. too_many_failures when
-    // strips are lost beyond what the code decodes. When errors of present strips add to that:
-    // bad_slices() says where, and all other slices have been provided; media_error when all of
-    // these strips said so, io_error when some said something else, which may pass.
+    // reported; in an unsettled stripe nothing is reconstructed: io_error. `wants`: at most
+    // PartRows::kMax, ascending and disjoint. too_many_failures when strips are lost beyond what the
+    // code decodes. When errors of present strips add to that: bad_slices() says where, and all other
+    // slices have been provided; media_error when all of these strips said so, io_error when some
+    // said something else, which may pass.
     Task<Result<void>> load(std::span<const RowMask> wants);
     const std::vector<Rows>& bad_slices() const { return bad_slices_; }
 
@@ -193,6 +196,7 @@ class StripeOp {
     ec::StripMask unreadable_ = 0;  // present strips that are not read any more by this operation
     ec::StripMask silent_ = 0;      // those of them that did not say media_error
     bool torn_;                     // parity may disagree with data
+    bool unsettled_;                // it does, or may, and what it gives must not be believed
     bool lent_ = false;             // some of the buffers are the caller's
     ec::StripMask healed_ = 0;      // strips that run_reads() has healed; a second error is final
     std::vector<Rows> bad_slices_;
