@@ -66,6 +66,11 @@ void check_recorded(Input& in) {
 }
 
 void check_uuid(std::string_view text) {
+    // One that is made: of version 4, and the next one is another.
+    Rng rng(text.size());
+    const Uuid made = Uuid::random(rng);
+    XSAN_ASSERT(Uuid::parse(made.to_string()) == made && made.to_string()[14] == '4');
+    XSAN_ASSERT(made.low_bits() != Uuid::random(rng).low_bits());
     const auto uuid = Uuid::parse(text);
     if (!uuid) return;
     const std::string printed = uuid->to_string();
