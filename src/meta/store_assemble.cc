@@ -81,7 +81,14 @@ void Store::take_plan(std::span<const Examined> found, std::size_t newest, const
     ancestors_ = best.superblock.ancestors;
     std::erase_if(ancestors_, [this](const Ancestor& a) { return a.lineage == lineage_; });
     if (plan.starts_new_lineage) {
-        ancestors_.insert(ancestors_.begin(), {lineage_, best.end.epoch, best.end.sequence});
+        // What devices that are here know beyond `best` could not be loaded, and has been given up.
+        Ancestor split{lineage_, best.end.epoch, best.end.sequence};
+        for (const auto& f : found) {
+            if (f.lineage() != lineage_) continue;
+            split.epoch = std::max(split.epoch, f.end.epoch);
+            split.sequence = std::max(split.sequence, f.end.sequence);
+        }
+        ancestors_.insert(ancestors_.begin(), split);
         if (ancestors_.size() > kAncestorsMax) ancestors_.resize(kAncestorsMax);
         Rng rng(how.random ^ epoch_);
         lineage_ = Uuid::random(rng);
