@@ -173,7 +173,7 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
         }
         // It votes also when it cannot be written: what it knows is known.
         if (!f.is_log_damaged) votes++;
-        if (f.is_unwritable) continue;
+        if (!f.write_error.is_ok()) continue;
         present.insert(index);
         const bool is_whole = standing == Standing::current && !is_source_bad[i];
         (is_whole ? plan.current : plan.lagging).push_back(i);
@@ -209,10 +209,11 @@ Outcome<AssemblyPlan> plan_assembly(std::span<const Examined> found, std::size_t
     if (missing.empty()) missing = "nobody, but metadata logs are damaged";
     return Failure(
         Errc::too_many_failures,
-        fmt::format("pool '{}' cannot start: only {} of the {} members that were in sync are here, "
-                    "and the others may know more; missing: {}; bring them back, or accept the "
-                    "loss of what only they know with 'assemble --accept-missing'",
-                    pool, votes, in_sync, missing));
+        fmt::format("pool '{}' cannot start: only {} of the {} members that were in sync are here "
+                    "and can be written, and the others may know more; missing: {}; bring them "
+                    "back, or accept the loss of what only they know with 'assemble "
+                    "--accept-missing'",
+                    pool, std::min(votes, present.size()), in_sync, missing));
 }
 
 }  // namespace xsan::meta

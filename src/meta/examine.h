@@ -30,7 +30,7 @@ struct Examined {
     std::uint32_t previous_crc = 0;          // of the entry before the last, where has_entries
     bool has_entries = false;                // behind the checkpoint
     bool is_clean = false;                   // the last entry is a clean mark
-    bool is_unwritable = false;              // as the assembly found out: it can tell, not take part
+    Error write_error;                       // as the assembly found out: it can tell, not take part
     bool is_log_damaged = false;             // entries are missing that were once durable
     std::uint64_t unreachable_sequence = 0;  // the newest entry behind the damage
 

@@ -144,7 +144,9 @@ Task<std::vector<std::size_t>> Store::raise_epoch(std::span<Examined> found, Ass
         const Slot& slot = slots_.at(f.superblock.member_index);
         f.superblock = slot.superblock.content;
         f.repair = slot.superblock.repair;
-        if (!results[k]) failed.push_back(positions[k]);
+        if (results[k]) continue;
+        f.write_error = results[k].error();
+        failed.push_back(positions[k]);
     }
     if (seeds_all) log_start_bytes_ = applied_.total_bytes;
     co_return failed;
@@ -177,10 +179,12 @@ Task<Outcome<void>> Store::start(std::vector<Examined> found, Assembly how) {
         // Without those that cannot be written the decision is a new one. What they know counts still.
         for (const std::size_t i : failed) {
             log(LogLevel::warning, "{}: cannot be written", found[i].name());
-            found[i].is_unwritable = true;
         }
         if (failed.size() == plan->current.size() + plan->lagging.size())
             co_return Failure(Errc::io_error, "no device of the pool can be written");
+    }
+    for (const auto& f : found) {
+        if (!f.write_error.is_ok()) losses_[f.superblock.member_index] = f.write_error;
     }
     if (how.survives) {
         may_lose = [this, survives = how.survives](std::span<const MemberIndex> lost) {

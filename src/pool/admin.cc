@@ -225,8 +225,10 @@ Task<Outcome<void>> Pool::readmit(Found& found, bool gives_up) {
     const meta::Store::NewMember joining{index, found.device.get()};
     XSAN_CO_TRY_VOID(store_->add_member(joining, std::move(records)));
     MemberTable::Slot& slot = members_.slot(index);
-    const bool has_failed = member.state == meta::MemberState::faulty && !slot.was_dismissed;
-    slot.is_sound = !has_failed && !engine_->traffic().has_failed_flush(index);
+    // Of one that is faulty since before this run only the loss is known.
+    if (member.state == meta::MemberState::faulty && !slot.was_dismissed) slot.has_misbehaved = true;
+    if (engine_->traffic().has_failed_flush(index)) slot.has_misbehaved = true;
+    slot.is_sound = !slot.has_misbehaved;
     slot.forgive();
     members_.attach(index, std::move(found.device), member.layout);
     // Whoever still holds a row from before would take the member's strips for good.

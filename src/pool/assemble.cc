@@ -69,6 +69,7 @@ void Pool::open_members() {
             log(LogLevel::error, "pool {}: member {} could not take a metadata commit ({}) and was dropped",
                 name(), member.get(), errc_name(why.code));
         }
+        if (why.code != Errc::device_gone) members_.slot(member).has_misbehaved = true;
         member_is_lost(member);
     };
     store_->may_lose = [this](std::span<const MemberIndex> members) { return may_lose(members); };

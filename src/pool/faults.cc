@@ -62,6 +62,8 @@ Task<Result<void>> Pool::member_failed(MemberIndex member, Error why) {
 }
 
 Task<Result<void>> Pool::lose_member(MemberIndex member, meta::MemberState new_state, Error why) {
+    const bool is_blameless = why.code == Errc::device_gone || why.code == Errc::aborted;
+    if (!is_blameless) members_.slot(member).has_misbehaved = true;
     if (members_.live(member) == nullptr) co_return Result<void>{};
     if (const auto losing = losing_.find(member); losing != losing_.end()) {
         co_await losing->second->wait();

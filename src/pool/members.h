@@ -87,10 +87,12 @@ class MemberTable {
             offsets.fill(UINT64_MAX);
             return offsets;
         }
-        // It was failed by command, not for what it did.
+        // It failed a write or a flush, or gave too many read errors, since the pool came up. What it answers may come
+        // from its cache alone: when it is back all is written anew, as often as it goes and comes.
+        std::atomic<bool> has_misbehaved{false};
+        // It was failed by command.
         bool was_dismissed = false;
-        // It came back and has done nothing wrong before: its stale strips are compared with what they must be. What a
-        // drive answers that failed a write or a flush may come from its cache alone: there all is written anew.
+        // It came back and has done nothing wrong before: its stale strips are compared with what they must be.
         bool is_sound = false;
         // The member comes back after it was away: its errors are forgiven.
         void forgive() {

@@ -100,6 +100,11 @@ Task<void> Pool::rebuild_loop() {
             co_await rebuild_wake_.wait();
             continue;
         }
+        if (stripe_log_ != nullptr && stripe_log_->is_keeping()) {
+            // No mover could commit. A resync of the stripe may end this, else the next start.
+            co_await sleep_for(kSecond);
+            continue;
+        }
         if (rebuild_total_bytes_ == 0) {
             rebuild_began_ = Reactor::current().now();
             rebuild_done_bytes_ = 0;
@@ -331,6 +336,7 @@ Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
         if (!mutant(Mutant::mover_unlogged_writes)) XSAN_CO_TRY_VOID(engine_->flush());
         if (!mutant(Mutant::mover_log_kept)) XSAN_CO_TRY_VOID(stripe_log_->advance_past_all());
     }
+    if (mover.has_failed()) co_return Error{Errc::aborted};
     const auto committed = co_await commit(std::move(records));
     if (committed) give_back(replaced, kept);
     co_return committed;

@@ -66,6 +66,8 @@ class StripeLog final : public raid::StripeLog {
     // A volume with such blocks is there from now on.
     void use_block(std::uint32_t block_bytes);
 
+    // Records are kept: no tail passes them, so that nothing which needs that is possible, as moving groups.
+    bool is_keeping() { return kept_from() != UINT64_MAX; }
     unsigned lane_count() const { return static_cast<unsigned>(lanes_.size()); }
     // Would all lanes that there are find room on such a member?
     bool has_room(const meta::MemberLayout& layout) const {

@@ -192,8 +192,8 @@ class Engine {
     Task<void> end_failed(const Logging& logging, LogTicket& ticket, std::size_t records, bool is_settled);
 
     // After a failed write (engine_settle.cc).
-    Task<bool> settle(StripeOp& op, const StripeWrite& write, const GroupRow& row, GroupIndex group,
-                      StripeIndex stripe);
+    Task<bool> settle(StripeOp& op, const StripeWrite& write, std::span<const Segment> segments,
+                      const GroupRow& row, GroupIndex group, StripeIndex stripe);
     Task<bool> put_back(StripeOp& op, StripeOp& found, const StripeWrite& write,
                         const Segment& segment, ec::StripMask& failed);
     Task<bool> fit_to_failed(StripeOp& found, GroupIndex group, StripeIndex stripe,

@@ -146,7 +146,9 @@ Task<Result<void>> Engine::write_logged(StripeOp& op, const StripeWrite& write, 
             add_segment_writes(op, write, logged.pieces, fua);
             result = co_await op.run_writes();
             if (!result && !op.write_failures().empty()) {
-                is_settled = co_await settle(op, write, *logging.row, logging.group, logging.stripe);
+                // What earlier turns wrote is whole, and their records may be gone.
+                is_settled = co_await settle(op, write, logged.pieces, *logging.row, logging.group,
+                                             logging.stripe);
             }
         }
         if (logged.records.empty()) continue;

@@ -79,12 +79,12 @@ bool decode_strips(StripeOp& op, Rows rows, ec::StripMask lost, ec::StripMask wa
 
 }  // namespace
 
-// False: the stripe is unsettled.
-Task<bool> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow& row,
-                          GroupIndex group, StripeIndex stripe) {
+// `segments`: what was being written; all other rows are as they were. False: the stripe is unsettled.
+Task<bool> Engine::settle(StripeOp& op, const StripeWrite& write, std::span<const Segment> segments,
+                          const GroupRow& row, GroupIndex group, StripeIndex stripe) {
     const auto failures = op.write_failures();
     bool is_settled = true;
-    for (const Segment& segment : write.segments()) {
+    for (const Segment& segment : segments) {
         ec::StripMask failed = 0;
         for (const RowMask& failure : failures) {
             if (overlap(failure.rows, segment.rows)) failed |= failure.strips;
@@ -114,11 +114,11 @@ Task<bool> Engine::settle(StripeOp& op, const StripeWrite& write, const GroupRow
 }
 
 // Data strips that are lost, and of which the others say something else now. False when that cannot
-// be recorded; and when none is lost yet, since one that is lost later would be computed from strips
+// be recorded; and while more may be lost, since one that is lost later would be computed from strips
 // that do not fit: the stripe has to be made whole first.
 Task<bool> Engine::give_up(GroupIndex group, StripeIndex stripe, const ec::Scheme& scheme, Rows rows,
                            ec::StripMask lost) {
-    bool is_recorded = (lost & scheme.data_mask()) != 0;
+    bool is_recorded = static_cast<unsigned>(std::popcount(lost)) >= scheme.parity_strips;
     for (ec::StripMask left = lost & scheme.data_mask(); left != 0; left &= left - 1) {
         const auto s = static_cast<unsigned>(std::countr_zero(left));
         const auto told = co_await faults_.range_lost(

@@ -169,7 +169,7 @@ Task<Result<void>> Engine::write_locked(Pending& pending) {
     const auto written = co_await op.run_writes();
     if (!written && !op.write_failures().empty()) {
         // Without a record nothing could finish it later: torn is all that can be said.
-        (void)co_await settle(op, write, row, pending.group, pending.stripe);
+        (void)co_await settle(op, write, write.segments(), row, pending.group, pending.stripe);
     }
     co_return written;
 }

@@ -304,6 +304,24 @@ TEST_CASE("an assembly that was cut at any request does not disturb the next, wh
     }
 }
 
+TEST_CASE("of four members two start with one that cannot be written, and the other two do not later") {
+    StoreFixture f(4);
+    REQUIRE(f.create());
+    fill(f, 5);
+    restart(f);
+    f.devices[2]->fault = [](const dev::IoRequest& r) {
+        return r.kind == dev::IoKind::read ? Error() : Error(Errc::io_error);
+    };
+    REQUIRE(f.assemble(0b0111));
+    CHECK(state_of(*f.store, 2) == MemberState::faulty);
+    CHECK(state_of(*f.store, 3) == MemberState::missing);
+    fill(f, 2);
+    restart(f);
+    CHECK(!f.assemble(0b1100));
+    REQUIRE(f.assemble());
+    CHECK(f.store->stale() == std::vector{MemberIndex{2}, MemberIndex{3}});
+}
+
 TEST_CASE("a member that can be read but not written votes, and does not take part") {
     // Of two, the one that learns of it suffices; of three, one alone could be outvoted later.
     for (const unsigned members : {2u, 3u}) {
