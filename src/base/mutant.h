@@ -31,6 +31,7 @@
     X(tail_not_opened, "tail", "no tail is written when the log is set up")                         \
     X(tail_older_read, "tail", "of the two tails the older one is read")                            \
     X(tail_one_fewer, "tail", "tails are written to one member fewer")                              \
+    X(tail_passes_kept, "tail", "tails pass records that are kept for the next start")             \
     X(tail_room_early, "tail", "room in a ring is used again before the tail is durable")           \
     X(copies_one_holder_fewer, "number of copies", "records go to one holder fewer")                \
     X(copies_any_will_do, "number of copies", "replay takes a record that some holder lacks")       \

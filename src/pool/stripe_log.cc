@@ -350,7 +350,7 @@ Task<Result<void>> StripeLog::advance_locked() {
         const bool any_open = lane->oldest != nullptr && !mutant(Mutant::tail_open_records);
         retired = std::min(retired, any_open ? lane->oldest->sequence : next_sequence_.load());
     }
-    retired = std::min(retired, kept_from());
+    if (!mutant(Mutant::tail_passes_kept)) retired = std::min(retired, kept_from());
     if (retired == retired_.load()) co_return Result<void>{};
     Quiescence::Scope scope(engine_->quiescence());
     // Everything below had completed in place before this flush is submitted.
