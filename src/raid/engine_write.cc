@@ -113,9 +113,11 @@ Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const s
     }
     if (slot == &pending) slot = nullptr;
     Result<void> result = Error{Errc::not_found};
-    if (row != nullptr) result = Result<void>{};
-    if (row != nullptr && !doubts_.is_empty()) result = co_await clear_doubt(group, part.stripe);
-    if (row != nullptr && result) result = co_await write_locked(pending);
+    if (row != nullptr) {
+        result = Result<void>{};
+        if (!doubts_.is_empty()) result = co_await clear_doubt(group, part.stripe);
+        if (result) result = co_await write_locked(pending);
+    }
     if (result && map_.has_bad_ranges(group)) {
         // Durable first: else a power cut could leave what stands in for the lost data, unmarked.
         result = co_await flush();

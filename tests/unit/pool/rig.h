@@ -162,7 +162,6 @@ class Rig {
         return *found;
     }
 
-    // From these drives, in this order; those that are pulled are not found.
     // Plugged in again, and looked at.
     Outcome<pool::Pool::Found> find_drive(unsigned drive) {
         pool::Pool::Found found;
@@ -177,6 +176,7 @@ class Rig {
         if (!found) return found.error();
         return world.run(pool->readmit(*found));
     }
+    // From these drives, in this order; those that are pulled are not found.
     Outcome<void> assemble(const std::vector<unsigned>& from, bool accept_missing = false) {
         std::vector<pool::Pool::Found> found;
         for (const unsigned i : from) {

@@ -1,7 +1,6 @@
 // A member that was away is brought up to date by what it missed: its strips are compared, and written only where
 // they differ, whatever happened to them meanwhile.
 #include "unit/raid/mover_run.h"
-#include "unit/raid/workload.h"
 
 namespace xsan::test {
 namespace {
@@ -125,13 +124,7 @@ TEST_CASE("members catch up under load and then serve whatever else is lost") {
             for (const unsigned s : slots) rig.pool.set_live(s, false);
             load.run(4, 8 * static_cast<unsigned>(seed));
             raid::Mover mover = mover_in_place(rig, slots);
-            MoverRun run{rig, mover, Rng(seed), {}};
-            load.start(4, 100);
-            rig.world.spawn(run.run(), 0);
-            load.finish();
-            REQUIRE(run.result.has_value());
-            CHECK(load.errors() == 0);
-            load.require_content();
+            move_while(load, rig, mover, seed);
             for (std::uint32_t s = 0; s < rig.options.stripes; s++) CHECK(rig.check(s).agrees);
             rig.for_each_loss(most, [&](std::uint64_t lost) {
                 rig.pool.set_lost(lost);

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "unit/raid/fixture.h"
+#include "unit/raid/workload.h"
 
 namespace xsan::test {
 
@@ -72,6 +72,17 @@ inline Errc move_all(Rig& rig, raid::Mover& mover) {
     MoverRun run{rig, mover, Rng(5), {}};
     rig.world.run(run.run());
     return run.result.error().code;
+}
+
+// The same while requests go on: none of them fails, and all is read as it was written.
+inline void move_while(Workload& load, Rig& rig, raid::Mover& mover, std::uint64_t seed) {
+    MoverRun run{rig, mover, Rng(seed), {}};
+    load.start(4, 100);
+    rig.world.spawn(run.run(), 0);
+    load.finish();
+    REQUIRE(run.result.has_value());
+    CHECK(load.errors() == 0);
+    load.require_content();
 }
 
 }  // namespace xsan::test

@@ -2,7 +2,6 @@
 #include <sys/mman.h>
 
 #include "unit/raid/mover_run.h"
-#include "unit/raid/workload.h"
 
 namespace xsan::test {
 namespace {
@@ -29,13 +28,7 @@ void move_under_load(const Shape& shape, unsigned count, bool lost, std::uint64_
     }
     load.run(4, 20);
     raid::Mover mover = mover_to_spares(rig, slots);
-    MoverRun run{rig, mover, Rng(seed), {}};
-    load.start(4, 100);
-    rig.world.spawn(run.run(), 0);
-    load.finish();
-    REQUIRE(run.result.has_value());
-    CHECK(load.errors() == 0);
-    load.require_content();
+    move_while(load, rig, mover, seed);
     CHECK(rig.pool.events().empty());
     for (std::uint32_t s = 0; s < rig.options.stripes; s++) {
         const auto checked = rig.check(s);
