@@ -13,33 +13,32 @@ dd if=/dev/urandom of="$device" bs=1M count=96 oflag=direct status=none
 before=$(digest "$device")
 corrected() { shown tank ".members[$1].corrected_errors"; }
 
-# bad DRIVE STRIP [OPTIONS]: a sector in that strip of the first extent and one in the next cannot be read. Each member
-# holds parity, which nobody reads, in one of three stripes: one of the two is read.
-bad() {
-    local strip
-    for strip in "$2" $(($2 + 1)); do
-        xsan-vm error "xsan$1" read --sector $(((data_offset + strip * 65536) / 512)) "${@:3}"
-    done
-}
+# bad DRIVE STRIP [OPTIONS]: a sector in that strip of the drive's first extents cannot be read.
+bad() { xsan-vm error "xsan$1" read --sector $(((data_offset + $2 * 65536) / 512)) "${@:3}"; }
+# Each member holds parity, which nobody reads, in one of three stripes: one of two in a row is read.
+bad_pair() { bad "$@" && bad "$1" $(($2 + 1)) "${@:3}"; }
 data_offset=$(shown tank '.members[0].data_offset_bytes')
 
 say "single read errors under load: healed and counted"
 # heals DRIVE STRIP TRIES: a sector that fails just as often as xsand asks before it rewrites it, which is found out:
-# fewer errors go unnoticed, more would cost the member. The kernel tries each request of a block device six times.
+# fewer errors go unnoticed, more would cost the member. The kernel tries each request of a block device six times, and
+# it merges requests for neighbouring strips, which then fail as one: there is one such sector at a time.
 heals() {
-    local strip=$2 times
-    for ((times = 1; times <= 4; times++, strip += 2)); do
-        bad "$1" "$strip" --times $((times * $3))
-        [ "$(digest "$device")" = "$before" ] || fail "other data is read"
-        xsan-vm ok "xsan$1"
-        if [ "$(corrected "$1")" -ge 1 ]; then return; fi
+    local strip=$2 times i
+    for ((times = 1; times <= 4; times++)); do
+        for ((i = 0; i < 2; i++, strip++)); do
+            bad "$1" "$strip" --times $((times * $3))
+            [ "$(digest "$device")" = "$before" ] || fail "other data is read"
+            xsan-vm ok "xsan$1"
+            if [ "$(corrected "$1")" -ge 1 ]; then return; fi
+        done
     done
     fail "no corrected error of member $1 was counted"
 }
 heals 1 1 6
 heals 4 33 1
-bad 1 65 --times 6
-bad 4 97 --times 1
+bad_pair 1 65 --times 6
+bad_pair 4 97 --times 1
 fio_verify "$device" --size=64m
 members_are tank in_sync 6
 xsan-vm ok xsan1
@@ -51,7 +50,7 @@ took
 say "a sector that stays bad after its rewrite costs the member"
 for drive in 0 3; do
     # Nothing is left to rebuild to: two members are missing in the end.
-    bad $drive 3
+    bad_pair $drive 3
     lost() { [ "$(shown tank ".members[$drive].state")" = faulty ]; }
     for ((try = 0; try < 10; try++)); do
         [ "$(digest "$device")" = "$before" ] || fail "other data is read"
