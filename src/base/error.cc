@@ -14,6 +14,7 @@ std::string_view errc_name(Errc code) {
         case Errc::timed_out: return "timed_out";
         case Errc::checksum_mismatch: return "checksum_mismatch";
         case Errc::too_many_failures: return "too_many_failures";
+        case Errc::in_doubt: return "in_doubt";
         case Errc::no_space: return "no_space";
         case Errc::read_only: return "read_only";
         case Errc::invalid_argument: return "invalid_argument";

@@ -30,6 +30,7 @@ enum class Errc : std::uint16_t {
     version_mismatch,   // written by a newer, incompatible xsan
     corrupt,            // metadata that contradicts itself
     permission,         // the caller has no right to do this
+    in_doubt,           // it may have happened or not: the next start finds out
 };
 
 // Short stable name, used in logs and as `code` in the control protocol.

@@ -99,8 +99,9 @@ class Store {
     // committed as missing/faulty by the store itself before this returns, and `on_member_lost` is
     // told. Errors that change nothing: corrupt (records that do not fit the state: a caller's
     // mistake), no_space (the tables would outgrow a checkpoint slot, or the commit is larger than
-    // commit_bytes_max()), aborted (closed). too_many_failures: no member can be written any more;
-    // the pool must stop serving.
+    // commit_bytes_max()), aborted (closed), too_many_failures (an earlier one left the store broken). in_doubt:
+    // a member can neither be written nor lost. Some have the entry, so that the next start may find it and go by
+    // it, while state() stays as it was: what is done from now on must be right either way. The store is broken.
     Task<Result<void>> commit(std::vector<Record> records);
     // Of the encoded records of one commit.
     std::uint64_t commit_bytes_max() const;
@@ -180,6 +181,8 @@ class Store {
     // store_commit.cc
     void kick();
     Task<void> pump();
+    template <class Pendings>
+    static void answer(const Pendings& pendings, Result<void> result);
     std::vector<Pending*> take_batch(Batch& batch);
     bool fits_on_disk(const Draft& draft) const;
     Task<Result<void>> append(Batch batch);

@@ -83,18 +83,20 @@ Task<void> Store::pump() {
         if (!batch.records.empty() || has_unrecorded_loss() || is_broken_) {
             result = co_await append(std::move(batch));
         }
-        if (is_broken_) {
-            taken.insert(taken.end(), queue_.begin(), queue_.end());
-            queue_.clear();
-        }
         report_losses();
-        for (Pending* pending : taken) {
-            pending->result = result.error();
-            pending->done.set();
-        }
+        answer(taken, result);
+        if (is_broken_) answer(std::exchange(queue_, {}), Result<void>(Errc::too_many_failures));
         if (!is_broken_ && log_used() > log_bytes_ / 2) start_checkpoint();
     }
     is_pumping_ = false;
+}
+
+template <class Pendings>
+void Store::answer(const Pendings& pendings, Result<void> result) {
+    for (Pending* pending : pendings) {
+        pending->result = result.error();
+        pending->done.set();
+    }
 }
 
 // Whether the tables still fit a checkpoint slot, and the extents the growth limit. What makes them
@@ -231,14 +233,15 @@ void Store::drop_member(MemberIndex index) {
     slots_.erase(index);
 }
 
-// Writes the batch as one entry, then one more as long as members fail, then applies all of it.
+// Writes the batch as one entry, then one more as long as members fail, then applies all of it. What some
+// members have and others could not be given is in doubt: the next start may find it and go by it.
 Task<Result<void>> Store::append(Batch batch) {
     co_await append_mutex_.lock();
     AsyncMutex::Guard guard(append_mutex_);
     std::vector<Record> durable;
     Overlay overlay;
+    if (is_broken_) co_return Errc::too_many_failures;
     for (bool again = true; again;) {
-        if (is_broken_) co_return Errc::too_many_failures;
         overlay_records(overlay, state_, batch.records);
         auto losses = loss_records(overlay);
         overlay_records(overlay, state_, losses);
@@ -250,8 +253,8 @@ Task<Result<void>> Store::append(Batch batch) {
         std::move(batch.records.begin(), batch.records.end(), std::back_inserter(durable));
         batch.records.clear();
         batch.bytes.clear();
+        if (is_broken_) co_return Errc::in_doubt;
     }
-    if (is_broken_) co_return Errc::too_many_failures;
     for (const auto& record : durable) {
         const auto applied = state_.apply(record);
         XSAN_ASSERT(applied.has_value());

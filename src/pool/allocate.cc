@@ -8,6 +8,8 @@
 
 namespace xsan::pool {
 void Pool::give_back(const std::vector<StripRef>& strips, const std::vector<MemberIndex>& kept) {
+    // What is free now may turn out to belong to a group at the next start.
+    if (store_->is_broken()) return;
     std::vector<MemberIndex> released;
     for (const StripRef& strip : strips) {
         if (strip.state() == StripState::none) continue;

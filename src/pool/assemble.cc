@@ -170,8 +170,27 @@ void Pool::start_jobs() {
     rebuild_wake_.set();
 }
 
+// The groups that a commit changes for those who write to them: another row, or a cluster less.
+std::vector<GroupIndex> Pool::groups_changed(std::span<const meta::Record> records) const {
+    std::vector<GroupIndex> groups;
+    for (const meta::Record& record : records) {
+        if (record.kind == meta::RecordKind::group_set && state().row(record.group) != nullptr)
+            groups.push_back(record.group);
+        if (record.kind != meta::RecordKind::map_set) continue;
+        const auto& map = *state().volumes().at(record.volume.id).map;
+        for (const auto& change : record.entries) {
+            if (!change.entry.is_mapped()) groups.push_back(map.get(change.cluster).group());
+        }
+    }
+    return groups;
+}
+
 Task<Result<void>> Pool::commit(std::vector<meta::Record> records) {
+    const auto changed = groups_changed(records);
     const auto committed = co_await store_->commit(std::move(records));
+    if (committed.error().code == Errc::in_doubt && !mutant(Mutant::mover_commit_in_doubt)) {
+        for (const GroupIndex group : changed) groups_->set_flag(group, GroupTable::kFrozen, true);
+    }
     if (!retiring_rows_) {
         retiring_rows_ = true;
         tasks_.spawn(retire_rows());

@@ -40,6 +40,7 @@ class GroupTable final : public raid::GroupMap {
     bool may_be_torn(GroupIndex group, StripeIndex) const override { return flag(group, kSuspect); }
     bool is_mapped(GroupIndex group, std::uint64_t data_offset) const override;
     bool has_bad_ranges(GroupIndex group) const override { return flag(group, kHasBad); }
+    bool takes_writes(GroupIndex group) const override { return !flag(group, kFrozen); }
 
     // Group numbers are below this: the growth limit of the pool, since a group has an extent at least.
     std::uint32_t groups_max() const { return state_.pool().extents_max; }
@@ -49,7 +50,14 @@ class GroupTable final : public raid::GroupMap {
     void refresh_schemes();
     void set_member_limit(unsigned limit) { member_limit_.store(limit, std::memory_order_release); }
 
-    enum Flag : std::uint8_t { kMarked = 1, kTouched = 2, kSuspect = 4, kUnmapping = 8, kHasBad = 16 };
+    enum Flag : std::uint8_t {
+        kMarked = 1,
+        kTouched = 2,
+        kSuspect = 4,
+        kUnmapping = 8,
+        kHasBad = 16,
+        kFrozen = 32,
+    };
     bool flag(GroupIndex group, Flag f) const {
         return (flags_[group.get()].load(std::memory_order_acquire) & f) != 0;
     }

@@ -258,8 +258,10 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::vector<wl::MemberCandidate> members() const override;
     void each_group(const VisitGroup& visit) const override;
 
-    // Commits, and frees what the commit replaced after a grace period.
+    // Commits, and frees what the commit replaced after a grace period. Groups that a commit in doubt would
+    // have changed take no writes from then on.
     Task<Result<void>> commit(std::vector<meta::Record> records);
+    std::vector<GroupIndex> groups_changed(std::span<const meta::Record> records) const;
     Task<void> retire_rows();
 
     // placement.cc

@@ -95,7 +95,8 @@ Task<void> Pool::rebuild_loop() {
             rebuild_ended_->bytes_total = rebuild_done_bytes_;
             rebuild_total_bytes_ = 0;
         }
-        if (damage.empty() || state().pool().rebuild_paused) {
+        // Nothing could be committed, and nothing taken back, once the store is broken.
+        if (damage.empty() || state().pool().rebuild_paused || store_->is_broken()) {
             if (movers_.empty() && damage.empty()) unplaced_groups_ = 0;
             co_await rebuild_wake_.wait();
             continue;
@@ -117,7 +118,7 @@ Task<void> Pool::rebuild_loop() {
         const std::uint64_t version = damage_version_;
         for (const Damage& one : damage) {
             while (movers_.size() >= kGroupsAtOnce && !stopping_) co_await mover_done_.wait();
-            if (stopping_ || state().pool().rebuild_paused) break;
+            if (stopping_ || state().pool().rebuild_paused || store_->is_broken()) break;
             // Another member was lost: other groups are in the greatest danger now.
             if (damage_version_ != version) break;
             const bool placed = co_await begin_move(one.group);

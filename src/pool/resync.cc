@@ -118,7 +118,8 @@ Task<Result<void>> Pool::clean_groups(CleanWhich which) {
         result = co_await commit_marks(std::move(groups), false);
         cleaning_committing_ = false;
     }
-    if (!result) {
+    // In doubt they count as unmarked, and nobody can mark them any more.
+    if (!result && result.error().code != Errc::in_doubt) {
         for (const GroupIndex group : cleaning_) groups_->set_flag(group, GroupTable::kMarked, true);
     }
     cleaning_.clear();

@@ -113,7 +113,9 @@ Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const s
     }
     if (slot == &pending) slot = nullptr;
     Result<void> result = Error{Errc::not_found};
-    if (row != nullptr) {
+    if (row != nullptr && !map_.takes_writes(group)) {
+        result = Error{Errc::io_error};
+    } else if (row != nullptr) {
         result = Result<void>{};
         if (!doubts_.is_empty()) result = co_await clear_doubt(group, part.stripe);
         if (result) result = co_await write_locked(pending);

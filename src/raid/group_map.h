@@ -37,6 +37,9 @@ class GroupMap {
     virtual bool is_mapped(GroupIndex group, std::uint64_t data_offset) const = 0;
     // Are some data bytes of the group lost until rewritten?
     virtual bool has_bad_ranges(GroupIndex group) const = 0;
+    // False: of a change of the group's row, or of what maps to it, nobody knows whether the next
+    // start will find it. Nothing may be written then. Asked under the group's gate.
+    virtual bool takes_writes(GroupIndex group) const = 0;
 };
 
 // Each call returns once what it says is durable on all members in sync.

@@ -21,6 +21,7 @@ std::int32_t commit_errno(Error error) {
         case Errc::timed_out:
         case Errc::checksum_mismatch:
         case Errc::too_many_failures:
+        case Errc::in_doubt:
         case Errc::read_only:
         case Errc::invalid_argument:
         case Errc::not_found:

@@ -44,12 +44,12 @@ std::string summary(const Stats& stats, double seconds) {
         faults += fmt::format("{}{} {}", faults.empty() ? "" : ", ", count, kind);
     return fmt::format(
         "{} states ({} nested, {} deep; {} more repeated) in {:.1f} s, {:.0f} states/s; {} runs, {} operations, {} "
-        "rows, {} reads with losses, {} looks at rest, {} refusals; a state: {} steps, {} requests, {} KiB read; "
-        "faults: {}",
+        "rows, {} reads with losses, {} looks at rest, {} refusals, {} outvoted; a state: {} steps, {} requests, {} "
+        "KiB read; faults: {}",
         stats.states, stats.nested, stats.deepest, stats.repeated, seconds,
         seconds > 0 ? static_cast<double>(stats.states) / seconds : 0.0, stats.runs,
         stats.operations, stats.rows_checked, stats.loss_reads, stats.at_rest, stats.refusals,
-        stats.steps / std::max<std::uint64_t>(stats.states, 1),
+        stats.outvoted, stats.steps / std::max<std::uint64_t>(stats.states, 1),
         stats.requests / std::max<std::uint64_t>(stats.states, 1),
         stats.read_bytes / 1024 / std::max<std::uint64_t>(stats.states, 1),
         faults.empty() ? "none" : faults);

@@ -42,7 +42,11 @@ class CrashCheck {
         stats_.seen.insert(state_.content_hash()).second ? stats_.states++ : stats_.repeated++;
         stats_.deepest = std::max<std::uint64_t>(stats_.deepest, state_.depth);
         MaybeFinding found = bring_up();
-        if (!found && bed_->pool != nullptr) found = check_serving();
+        if (bed_->pool != nullptr && may_be_outvoted(*state_.config, state_.informed, state_.absent)) {
+            stats_.outvoted++;
+        } else if (!found && bed_->pool != nullptr) {
+            found = check_serving();
+        }
         hash_ = mix_seed(hash_, bed_->world.trace_hash());
         if (found && found->kind == "hang") {
             static_cast<void>(bed_.release());  // what is stuck cannot be taken apart

@@ -59,6 +59,9 @@ std::vector<bool> informed_drives(Bed& bed);
 // In mode `beyond` a person who says that nobody knows more may be wrong, and gets what was asked for. Here
 // one of those that are there knows all.
 bool may_accept_missing(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent);
+// In mode `beyond`: those who know all are away, and are so few that the others, back from where they were, are a
+// majority of what they remember. They start, and know too little (docs/decisions/0009).
+bool may_be_outvoted(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent);
 
 // What the pool is doing, in the words of the matrix.
 std::string_view state_name(Bed& bed, unsigned impaired);

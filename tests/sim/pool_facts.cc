@@ -80,12 +80,24 @@ std::vector<bool> informed_drives(Bed& bed) {
     return informed;
 }
 
-bool may_accept_missing(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent) {
-    if (config.mode != Mode::beyond) return true;
+namespace {
+
+bool one_knows_all(const std::vector<bool>& informed, const std::vector<bool>& absent) {
     for (std::size_t i = 0; i < std::min(informed.size(), absent.size()); i++) {
         if (informed[i] && !absent[i]) return true;
     }
     return false;
+}
+
+}  // namespace
+
+bool may_accept_missing(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent) {
+    return config.mode != Mode::beyond || one_knows_all(informed, absent);
+}
+
+bool may_be_outvoted(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent) {
+    if (config.mode != Mode::beyond || one_knows_all(informed, absent)) return false;
+    return 2 * static_cast<std::size_t>(std::ranges::count(informed, true)) < informed.size();
 }
 
 unsigned impaired_members(Bed& bed) {

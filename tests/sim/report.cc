@@ -10,8 +10,9 @@ namespace {
 
 constexpr std::array kSums{&Stats::states,       &Stats::repeated,   &Stats::nested,
                            &Stats::runs,         &Stats::operations, &Stats::loss_reads,
-                           &Stats::rows_checked, &Stats::refusals,   &Stats::requests,
-                           &Stats::read_bytes,   &Stats::steps,      &Stats::at_rest};
+                           &Stats::rows_checked, &Stats::refusals,   &Stats::outvoted,
+                           &Stats::requests,     &Stats::read_bytes, &Stats::steps,
+                           &Stats::at_rest};
 constexpr char kEnd[] = "end";
 
 }  // namespace

@@ -35,6 +35,7 @@ struct Stats {
     std::uint64_t rows_checked = 0; // of stripes, on the raw images
     std::uint64_t at_rest = 0;      // states of which superblocks and tables were read from the drives
     std::uint64_t refusals = 0;     // assemblies that were right to refuse
+    std::uint64_t outvoted = 0;     // that started without those who knew more (docs/decisions/0009)
     std::uint64_t requests = 0;     // of devices, in the worlds of crash states
     std::uint64_t read_bytes = 0;
     std::uint64_t steps = 0;

@@ -358,6 +358,12 @@ Task<void> Runner::come_up(Op op) {
         if (!beyond()) note("refused", up.error().message);
         co_return;
     }
+    if (may_be_outvoted(plan_.config, informed_, away)) {
+        stats_.outvoted++;
+        co_await bed_->pool->abandon();
+        bed_->pool.reset();
+        co_return;
+    }
     std::string lost;
     for (const auto& member : bed_->pool->member_status()) {
         if (!member.live || member.member.state != meta::MemberState::in_sync)

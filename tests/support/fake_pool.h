@@ -127,6 +127,8 @@ class FakePool final : public raid::GroupMap, public raid::FaultSink {
             {group.get(), static_cast<std::uint32_t>(data_offset / scheme().stripe_data_bytes())});
     }
 
+    bool takes_writes(GroupIndex) const override { return !is_frozen; }
+    bool is_frozen = false;
     bool has_bad_ranges(GroupIndex) const override { return count(FaultEvent::range_lost) > 0; }
 
     // --- raid::FaultSink ---

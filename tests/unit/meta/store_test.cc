@@ -85,7 +85,26 @@ TEST_CASE("a member whose write fails is recorded before the commit returns") {
     f.devices[2]->fault = [](const dev::IoRequest&) { return Error(Errc::device_gone); };
     const auto last = f.commit({random.next(f.store->state())});
     REQUIRE(!last);
-    CHECK(last.error().code == Errc::too_many_failures);
+    CHECK(last.error().code == Errc::in_doubt);
+}
+
+TEST_CASE("an entry that some members have and another may not be lost for is in doubt, and the last one") {
+    StoreFixture f(3);
+    REQUIRE(f.create());
+    f.store->may_lose = [](std::span<const MemberIndex>) { return false; };
+    f.devices[1]->fault = [](const dev::IoRequest&) { return Error(Errc::io_error); };
+    RandomRecords random(6);
+    const std::uint64_t before = f.store->sequence();
+    const auto doubted = f.commit({random.next(f.store->state())});
+    REQUIRE(!doubted);
+    CHECK(doubted.error().code == Errc::in_doubt);
+    CHECK(f.store->is_broken());
+    CHECK(holds(f.store->state(), 1, MemberState::in_sync));
+    CHECK(f.store->sequence() == before);
+    f.devices[1]->fault = nullptr;
+    const auto later = f.commit({random.next(f.store->state())});
+    REQUIRE(!later);
+    CHECK(later.error().code == Errc::too_many_failures);
 }
 
 TEST_CASE("a lost member comes back through add_member") {
