@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make test: everything that can be tested on this machine, in parts: tidy, unit, fuzz, sim, sanitize, vm.
-# XSAN_SIM_STATES: crash states that the part sim checks in all (default 400000: some four minutes on two cores; the
+# XSAN_SIM_STATES: crash states that the part sim checks in all (default 1000000: some nine minutes on two cores; the
 # seeds are always the same).
 # test.sh [PART...] runs some of them. Ends with `N passed, M failed`; the status says whether all passed.
 set -uo pipefail
@@ -74,7 +74,7 @@ for part in "${parts[@]}"; do
         sim)
             scripts/build.sh || { failed=$((failed + 1)); continue; }
             count sim/test build/release/tests/sim/sim_test
-            states=${XSAN_SIM_STATES:-400000}
+            states=${XSAN_SIM_STATES:-1000000}
             simulate() {
                 count "sim/$1" build/release/tools/xsan-sim --jobs "$(nproc)" --artifacts build/release \
                     --states $((states * $2 / 100)) "${@:3}"

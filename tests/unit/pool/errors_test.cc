@@ -4,25 +4,6 @@
 namespace xsan::test {
 namespace {
 
-struct Place {
-    unsigned drive;
-    std::uint64_t offset;  // of the strip that holds a volume's byte
-};
-
-// Where the data strip with this byte of the volume lies.
-Place place_of(Rig& rig, pool::Volume& v, std::uint64_t offset) {
-    const auto& map = *rig.pool->state().volumes().at(v.id()).map;
-    const auto entry = map.get(ClusterIndex{offset / v.cluster_bytes()});
-    REQUIRE(entry.is_mapped());
-    const ec::Scheme& s = v.scheme();
-    const std::uint64_t at = std::uint64_t{entry.place()} * v.cluster_bytes() + offset % v.cluster_bytes();
-    const auto stripe = StripeIndex{static_cast<std::uint32_t>(at / s.stripe_data_bytes())};
-    const auto strip = static_cast<unsigned>(at % s.stripe_data_bytes() / s.strip_bytes);
-    const GroupRow* row = rig.pool->state().row(entry.group());
-    const auto where = raid::locate(rig.pool->groups(), *row, s, stripe, strip);
-    return {where.member.get(), where.offset + at % s.strip_bytes};
-}
-
 struct Errors : Rig {
     explicit Errors(const RigOptions& o = {}) : Rig(o) {
         create();
@@ -44,7 +25,7 @@ struct Errors : Rig {
 TEST_CASE("a latent error is healed, and the member stays") {
     Errors rig;
     pool::Volume& v = rig.volume();
-    const Place place = place_of(rig, v, 5 * kMiB);
+    const Rig::Place place = rig.place_of(v, 5 * kMiB);
     rig.drives[place.drive]->add_latent_error(place.offset, 4096);
     CHECK(rig.holds(v, 5 * kMiB, 64 * kKiB));
     CHECK(rig.drives[place.drive]->latent_blocks() == 0);
@@ -56,13 +37,13 @@ TEST_CASE("a latent error is healed, and the member stays") {
 TEST_CASE("a second error at the same place makes the member faulty, others in between or not") {
     Errors rig;
     pool::Volume& v = rig.volume();
-    const Place place = place_of(rig, v, 5 * kMiB);
+    const Rig::Place place = rig.place_of(v, 5 * kMiB);
     const bool others = GENERATE(false, true);
     rig.drives[place.drive]->add_latent_error(place.offset, 4096);
     CHECK(rig.holds(v, 5 * kMiB, 4096));
     if (others) {
         for (std::uint64_t at = 0; at < 8 * kMiB; at += 4096) {
-            const Place other = place_of(rig, v, at);
+            const Rig::Place other = rig.place_of(v, at);
             if (other.drive != place.drive || other.offset == place.offset) continue;
             rig.drives[other.drive]->add_latent_error(other.offset, 4096);
             CHECK(rig.holds(v, at, 4096));
@@ -79,16 +60,16 @@ TEST_CASE("a second error at the same place makes the member faulty, others in b
 TEST_CASE("more than twenty corrected errors within an hour make a member faulty") {
     Errors rig;
     pool::Volume& v = rig.volume();
-    const unsigned drive = place_of(rig, v, 0).drive;
+    const unsigned drive = rig.place_of(v, 0).drive;
     std::vector<std::uint64_t> offsets;
     for (std::uint64_t at = 0; at < 8 * kMiB; at += 16 * kKiB) {
-        if (place_of(rig, v, at).drive == drive) offsets.push_back(at);
+        if (rig.place_of(v, at).drive == drive) offsets.push_back(at);
     }
     REQUIRE(offsets.size() >= 24);
     const bool slowly = GENERATE(false, true);
     for (unsigned i = 0; i < 21; i++) {
         CHECK(rig.state_of(drive) == meta::MemberState::in_sync);
-        const Place place = place_of(rig, v, offsets[i]);
+        const Rig::Place place = rig.place_of(v, offsets[i]);
         rig.drives[drive]->add_latent_error(place.offset, 4096);
         CHECK(rig.holds(v, offsets[i], 4096));
         if (slowly) rig.world.run_for(200 * kSecond);
@@ -100,7 +81,7 @@ TEST_CASE("more than twenty corrected errors within an hour make a member faulty
 TEST_CASE("a member without which data would be lost stays, and only its bad block is an error") {
     Errors rig;
     pool::Volume& v = rig.volume();
-    const Place place = place_of(rig, v, 5 * kMiB);
+    const Rig::Place place = rig.place_of(v, 5 * kMiB);
     unsigned failed = 0;
     for (unsigned i = 0; i < 6 && failed < 2; i++) {
         if (i == place.drive) continue;
@@ -122,7 +103,7 @@ TEST_CASE("a member without which data would be lost stays, and only its bad blo
 TEST_CASE("what a rebuild cannot read is a bad range until it is rewritten, also after a restart") {
     Errors rig(RigOptions{.scheme = "4+1", .members = 5, .spares = 1});
     pool::Volume& v = rig.volume();
-    const Place place = place_of(rig, v, 5 * kMiB);
+    const Rig::Place place = rig.place_of(v, 5 * kMiB);
     const unsigned lost = (place.drive + 1) % 5;
     rig.drives[place.drive]->add_latent_error(place.offset, 4096);
     rig.require(rig.fail_drive(lost));
@@ -154,7 +135,7 @@ TEST_CASE("what a rebuild cannot read is a bad range until it is rewritten, also
 TEST_CASE("a group that a refused write left torn stays marked and is resynced") {
     Errors rig(RigOptions{.scheme = "4+1", .members = 5});
     pool::Volume& v = rig.volume();
-    const Place place = place_of(rig, v, 5 * kMiB);
+    const Rig::Place place = rig.place_of(v, 5 * kMiB);
     rig.require(rig.fail_drive((place.drive + 1) % 5));
     sim::FaultRule rule;
     rule.on = dev::IoKind::write;

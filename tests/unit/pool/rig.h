@@ -289,6 +289,27 @@ class Rig {
         return world.run(pool->fail(MemberIndex{static_cast<std::uint16_t>(member)}));
     }
     meta::MemberState state_of(unsigned member) const { return pool->state().members()[member]->state; }
+    struct Place {
+        unsigned drive;  // drives are numbered as members here
+        std::uint64_t offset;
+    };
+    // Where a strip of the stripe with this byte of the volume begins.
+    Place place_of_strip(pool::Volume& v, std::uint64_t offset, unsigned strip) {
+        const auto entry = pool->state().volumes().at(v.id()).map->get(ClusterIndex{offset / v.cluster_bytes()});
+        REQUIRE(entry.is_mapped());
+        const std::uint64_t at = std::uint64_t{entry.place()} * v.cluster_bytes() + offset % v.cluster_bytes();
+        const StripeIndex stripe{static_cast<std::uint32_t>(at / v.scheme().stripe_data_bytes())};
+        const GroupRow* row = pool->state().row(entry.group());
+        const auto where = raid::locate(pool->groups(), *row, v.scheme(), stripe, strip);
+        return {where.member.get(), where.offset};
+    }
+    // Where this byte of the volume lies.
+    Place place_of(pool::Volume& v, std::uint64_t offset) {
+        const ec::Scheme& s = v.scheme();
+        const auto strip = static_cast<unsigned>(offset % s.stripe_data_bytes() / s.strip_bytes);
+        const Place begin = place_of_strip(v, offset, strip);
+        return {begin.drive, begin.offset + offset % s.strip_bytes};
+    }
     std::set<unsigned> members_of(GroupIndex group) const {
         std::set<unsigned> members;
         for (const StripRef& strip : pool->state().row(group)->strips()) {

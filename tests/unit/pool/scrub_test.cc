@@ -18,28 +18,11 @@ void make(Rig& rig) {
     rig.world.run_for(30 * kSecond);
 }
 
-struct Place {
-    unsigned drive;
-    std::uint64_t offset;
-};
-
-// Where a strip of the stripe with this byte of the volume lies.
-Place place_of(Rig& rig, std::uint64_t offset, unsigned strip) {
-    pool::Volume& v = rig.volume();
-    const auto entry = rig.pool->state().volumes().at(v.id()).map->get(ClusterIndex{offset / v.cluster_bytes()});
-    REQUIRE(entry.is_mapped());
-    const std::uint64_t at = std::uint64_t{entry.place()} * v.cluster_bytes() + offset % v.cluster_bytes();
-    const StripeIndex stripe{static_cast<std::uint32_t>(at / v.scheme().stripe_data_bytes())};
-    const GroupRow* row = rig.pool->state().row(entry.group());
-    const auto where = raid::locate(rig.pool->groups(), *row, v.scheme(), stripe, strip);
-    return {where.member.get(), where.offset};
-}
-
 // One wrong strip in each stripe, another one each time.
 void damage_all(Rig& rig) {
     const auto noise = Rig::pattern(4096, 4096, 99);
     for (std::uint64_t s = 0; s < kStripes; s++) {
-        const Place place = place_of(rig, s * kStripe, static_cast<unsigned>(s % 6));
+        const Rig::Place place = rig.place_of_strip(rig.volume(), s * kStripe, static_cast<unsigned>(s % 6));
         rig.drives[place.drive]->poke(place.offset, noise);
     }
 }
@@ -243,7 +226,7 @@ TEST_CASE("read errors that a scrub finds are healed, of data and of parity") {
     Rig rig;
     make(rig);
     for (unsigned strip = 0; strip < 6; strip++) {
-        const Place place = place_of(rig, strip * kMiB, strip);
+        const Rig::Place place = rig.place_of_strip(rig.volume(), strip * kMiB, strip);
         rig.drives[place.drive]->add_latent_error(place.offset + 4096, 4096);
     }
     const auto status = rig.scrub();
