@@ -2,7 +2,10 @@
 """Blocks that say what they are: written until the power goes, checked after it.
 
 versions.py write DEVICE SEED REPORT      writes until it is killed; REPORT gets a line for what is durable
-versions.py check DEVICE SEED REPORT UNIT reads DEVICE twice and compares it to what may be there; one line of JSON
+versions.py check DEVICE SEED REPORT UNIT LOST
+                                          reads DEVICE twice and compares it to what may be there; one line of JSON.
+                                          LOST: members were lost with the power (yes, no)
+versions.py digest DEVICE                 the digest of what check read, anew
 
 What is written is a plan: eight threads, each with pieces of the device of its own, and for each thread an endless list
 of operations that follows from SEED alone. So the checker knows which operation wrote a block without being told.
@@ -15,9 +18,12 @@ that after a cut more may be durable than the report says, never less.
 
 The check, for each block: what it holds is its state after the last operation on it that was reported durable, or after
 a later one of the plan, and no other; nothing that was never written is there. Whole blocks, or, where the pool promises
-no more, each UNIT bytes of it on its own.
+no more, each UNIT bytes of it on its own. Where members were lost with the power, a block may be an I/O error instead,
+unless what it held when the last operation on it was reported durable is all it may hold (docs/fault-model.md: a large
+overwrite of whole stripes that was under way); it stays one.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -78,9 +84,35 @@ class Device:
         self.blocks = size // BLOCK
 
     def read(self, view, block):
-        done = os.preadv(self.fd, [view], block * BLOCK)
+        """False: an I/O error."""
+        try:
+            done = os.preadv(self.fd, [view], block * BLOCK)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return False
         if done != len(view):
             raise OSError(f"read of block {block} got {done} bytes of {len(view)}")
+        return True
+
+    def each(self):
+        """(number, content) of all blocks; None: it cannot be read."""
+        at_once = 64
+        buffer = memoryview(mmap.mmap(-1, at_once * BLOCK))
+        for block in range(0, self.blocks, at_once):
+            count = min(at_once, self.blocks - block)
+            views = [buffer[i * BLOCK : (i + 1) * BLOCK] for i in range(count)]
+            is_read = self.read(buffer[: count * BLOCK], block)
+            for i, view in enumerate(views):
+                yield block + i, bytes(view) if is_read or self.read(view, block + i) else None
+
+    def digest(self, look=None):
+        digest = hashlib.md5()
+        for block, data in self.each():
+            digest.update(data or b"cannot be read")
+            if look:
+                look(block, data)
+        return digest.hexdigest()
 
 
 class Writer:
@@ -125,8 +157,8 @@ class Writer:
 
 
 class Checker:
-    def __init__(self, device, seed, report, unit):
-        self.device, self.unit = device, unit
+    def __init__(self, device, seed, report, unit, members_lost):
+        self.device, self.unit, self.members_lost = device, unit, members_lost
         self.flushed = [0] * THREADS
         self.durable = set()
         self.read_report(report)
@@ -136,6 +168,7 @@ class Checker:
             self.follow_plan(seed, thread)
         self.wrong = []
         self.newer = 0
+        self.given_up = 0
 
     def read_report(self, path):
         with open(path, encoding="ascii") as file:
@@ -163,6 +196,11 @@ class Checker:
     def check(self, block, data):
         """Data is a block's; a version that does not belong there is one line of `wrong`."""
         found = set()
+        if data is None:
+            self.given_up += 1
+            if not self.members_lost or len(self.may_hold[block]) == 1:
+                self.wrong.append(f"block {block} cannot be read")
+            return
         # A block of one version, as nearly all are, is looked at once.
         unit = BLOCK if data == data[:16] * (BLOCK // 16) else self.unit
         for at in range(0, BLOCK, unit):
@@ -201,26 +239,19 @@ class Checker:
         return found
 
     def run(self):
-        at_once = 64
-        buffer = memoryview(mmap.mmap(-1, at_once * BLOCK))
-        digests = []
-        for is_first in (True, False):
-            digest = hashlib.md5()
-            for block in range(0, self.device.blocks, at_once):
-                count = min(at_once, self.device.blocks - block)
-                self.device.read(buffer[: count * BLOCK], block)
-                digest.update(buffer[: count * BLOCK])
-                for i in range(count) if is_first else ():
-                    self.check(block + i, bytes(buffer[i * BLOCK : (i + 1) * BLOCK]))
-            digests.append(digest.hexdigest())
-        if digests[0] != digests[1]:
+        digest = self.device.digest(self.check)
+        if self.device.digest() != digest:
             self.wrong.append("the second read gave other data than the first")
-        return {"blocks": self.device.blocks, "newer": self.newer, "wrong": len(self.wrong), "digest": digests[0],
-                "flushed": self.flushed}
+        return {"blocks": self.device.blocks, "newer": self.newer, "given_up": self.given_up, "wrong": len(self.wrong),
+                "digest": digest, "flushed": self.flushed}
 
 
 def main():
-    verb, path, seed, report = sys.argv[1:5]
+    verb, path = sys.argv[1:3]
+    if verb == "digest":
+        print(Device(path, os.O_RDONLY).digest())
+        return
+    seed, report = sys.argv[3:5]
     if verb == "write":
         writer = Writer(Device(path, os.O_RDWR), seed, report)
         threads = [threading.Thread(target=writer.run, args=(i,)) for i in range(THREADS)]
@@ -229,7 +260,7 @@ def main():
         for thread in threads:
             thread.join()
         return
-    checker = Checker(Device(path, os.O_RDONLY), seed, report, int(sys.argv[5]))
+    checker = Checker(Device(path, os.O_RDONLY), seed, report, int(sys.argv[5]), sys.argv[6] == "yes")
     result = checker.run()
     for line in checker.wrong[:8]:
         print("wrong:", line, file=sys.stderr)
