@@ -26,18 +26,19 @@ std::span<const Version> VolumeModel::versions(std::uint64_t granule) const {
 }
 
 void VolumeModel::begin_resize(std::uint64_t bytes) {
-    size_wanted_ = bytes;
+    sizes_wanted_.insert(bytes);
     versions_.resize(std::max<std::uint64_t>(versions_.size(), bytes / granule_bytes_));
 }
 
-void VolumeModel::end_resize(bool done) {
-    if (done) size_ = size_wanted_;
-    if (done) size_wanted_ = 0;  // a failed one may have become durable all the same
+void VolumeModel::end_resize(std::uint64_t bytes, bool done) {
+    if (!done) return;
+    size_ = bytes;
+    sizes_wanted_.clear();
 }
 
 void VolumeModel::settle_size(std::uint64_t bytes) {
     size_ = bytes;
-    size_wanted_ = 0;
+    sizes_wanted_.clear();
 }
 
 Tick VolumeModel::begin_write(Range range, std::uint64_t version) {

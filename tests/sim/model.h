@@ -56,9 +56,9 @@ class VolumeModel {
     std::uint32_t granule_bytes() const { return granule_bytes_; }
     std::uint64_t granules() const { return versions_.size(); }
     std::uint64_t size_bytes() const { return size_; }
-    std::uint64_t size_max() const { return std::max(size_, size_wanted_); }
+    bool may_have_size(std::uint64_t bytes) const { return bytes == size_ || sizes_wanted_.contains(bytes); }
     void begin_resize(std::uint64_t bytes);
-    void end_resize(bool done);
+    void end_resize(std::uint64_t bytes, bool done);
     void settle_size(std::uint64_t bytes);  // after a crash, as found
 
     // The word that a version of a granule carries; `version` > 0.
@@ -96,7 +96,7 @@ class VolumeModel {
 
     std::uint32_t granule_bytes_;
     std::uint64_t size_;
-    std::uint64_t size_wanted_ = 0;
+    std::set<std::uint64_t> sizes_wanted_;  // by resizes that run, or failed and may be durable all the same
     Tick now_ = 0;
     std::multiset<Tick> reads_;                   // that run
     std::vector<std::vector<Version>> versions_;  // empty: zeros, never written

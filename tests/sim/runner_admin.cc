@@ -93,7 +93,7 @@ Task<void> Runner::resize_volume(Op op) {
         say(op, fmt::format("{} to {} bytes", name, bytes));
         model.begin_resize(bytes);
         const auto done = co_await bed_->pool->resize_volume(name, bytes);
-        model.end_resize(done.has_value());
+        model.end_resize(bytes, done.has_value());
         if (!done && !may_fail(done.error().code)) note("resize", done.error().message);
         co_return;
     }
