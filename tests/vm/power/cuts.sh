@@ -89,7 +89,7 @@ check() { # NUMBER
 }
 
 # one_cut NUMBER: adds to the sums; status 1 when a state is wrong
-states=0 dropped=0 torn=0 blocks=0 failed=0
+states=0 dropped=0 torn=0 blocks=0 given_up=0 failed=0
 one_cut() {
     local number=$1 began=$SECONDS what
     RANDOM=$number
@@ -108,6 +108,7 @@ one_cut() {
     check "$number" || { cat "$work/check.log"; return 1; }
     states=$((states + $(grep -c '^checked' "$work/check.log")))
     blocks=$((blocks + $(sed -n 's/^checked.*: \([0-9]*\) blocks.*/\1/p' "$work/check.log" | awk '{n += $1} END {print n + 0}')))
+    given_up=$((given_up + $(sed -n 's/^checked.* \([0-9]*\) given up.*/\1/p' "$work/check.log" | awk '{n += $1} END {print n + 0}')))
     [ -z "$verbose" ] || { cat "$work/times"; sed 's/^/  /' "$work/check.log"; }
     echo "$what: well ($(sum dropped) writes dropped, $(sum torn) torn, $((SECONDS - began)) s)"
 }
@@ -122,7 +123,7 @@ main() {
         [ -z "$keep" ] || { mkdir -p "$keep" && cp -a --sparse=always "$work" "$keep/cut-$number"; }
         [ -z "$expect_failure" ] || break
     done
-    echo "$done cuts, $states states checked, $dropped writes dropped, $torn torn, $blocks blocks verified, $failed wrong"
+    echo "$done cuts, $states states checked, $dropped writes dropped, $torn torn, $blocks blocks verified, $given_up given up, $failed wrong"
     if [ -n "$expect_failure" ]; then [ $failed -gt 0 ]; return; fi
     [ $failed = 0 ] && [ "$states" = $((cuts * seeds)) ] && [ "$dropped" -gt 0 ]
 }
