@@ -46,6 +46,34 @@ std::string_view consistency_name(meta::Consistency consistency) {
     return "none";
 }
 
+namespace {
+
+constexpr std::array<const char*, raid::kWriteKinds> kWriteKindNames{"data",       "parity", "rebuild",
+                                                                    "relocation", "zeros",  "log"};
+
+Service::Json describe_sum(std::uint64_t count, std::uint64_t bytes) {
+    return Service::Json::object({{"count", count}, {"bytes", bytes}});
+}
+
+// Since the pool was started.
+Service::Json describe_io(const pool::MemberStatus& status) {
+    using Json = Service::Json;
+    Json written = Json::object();
+    for (std::size_t kind = 0; kind < raid::kWriteKinds; kind++) {
+        const raid::IoSum& sum = status.traffic.writes_by_kind[kind];
+        written[kWriteKindNames[kind]] = describe_sum(sum.count, sum.bytes);
+    }
+    written["metadata"] = describe_sum(status.metadata_written.writes, status.metadata_written.bytes);
+    const raid::IoSum writes = status.traffic.writes();
+    return Json::object({{"reads", status.traffic.reads.count},
+                         {"read_bytes", status.traffic.reads.bytes},
+                         {"writes", writes.count + status.metadata_written.writes},
+                         {"written_bytes", writes.bytes + status.metadata_written.bytes},
+                         {"written", std::move(written)}});
+}
+
+}  // namespace
+
 std::string_view member_state_name(const pool::MemberStatus& status) {
     switch (status.member.state) {
         case meta::MemberState::faulty: return "faulty";
@@ -89,10 +117,7 @@ Service::Json Service::describe_members(const pool::Pool& pool) const {
             {"written_bytes", member.counters.written_bytes},
             {"read_bytes", member.counters.read_bytes},
             {"corrected_errors", member.counters.corrected_errors},
-            {"io", Json::object({{"reads", status.traffic.reads},
-                                 {"read_bytes", status.traffic.read_bytes},
-                                 {"writes", status.traffic.writes},
-                                 {"written_bytes", status.traffic.written_bytes}})},
+            {"io", describe_io(status)},
         }));
     }
     return members;

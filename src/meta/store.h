@@ -106,6 +106,13 @@ class Store {
     // Of the encoded records of one commit.
     std::uint64_t commit_bytes_max() const;
 
+    // What this store has written to a member: entries, checkpoints and superblocks.
+    struct Written {
+        std::uint64_t writes = 0;
+        std::uint64_t bytes = 0;
+    };
+    Written written(MemberIndex member) const;
+
     // Takes a new or returning member into the set that commits are written to: formats or
     // completes its metadata first (a checkpoint of the current state), then commits `records`
     // (which make it in_sync). After a failure the device is the caller's alone.
@@ -197,6 +204,7 @@ class Store {
     void report_losses();
     std::uint64_t log_used() const { return head_.total_bytes - log_start_bytes_; }
     bool has_log_room(std::uint64_t entry_bytes) const;
+    void count_written(MemberIndex member, std::uint64_t writes, std::uint64_t bytes);
 
     // store_checkpoint.cc
     void start_checkpoint();
@@ -237,6 +245,8 @@ class Store {
     bool is_broken_ = false;
     std::vector<MemberIndex> stale_;
     std::optional<ScrubProgress> scrub_progress_;
+
+    std::map<MemberIndex, Written> written_;
 
     std::deque<Pending*> queue_;
     bool is_pumping_ = false;

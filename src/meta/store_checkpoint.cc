@@ -65,6 +65,7 @@ Task<Result<void>> Store::update_superblock(MemberIndex index, Superblock next) 
     SuperblockOnDevice known = slots_.at(index).superblock;
     XSAN_ASSERT(known.content.sequence == 0 || is_valid_successor(known.content, next));
     const Result<void> written = co_await write_superblock(device, known, std::move(next));
+    if (written) count_written(index, kSuperblockCopies, kSuperblockCopies * kSuperblockBytes);
     const auto slot = slots_.find(index);  // it may have been dropped meanwhile
     if (slot == slots_.end()) co_return Errc::aborted;
     slot->second.superblock = std::move(known);
@@ -86,6 +87,7 @@ Task<Result<void>> Store::seed(MemberIndex index, const CheckpointImage& image, 
     next.checkpoint.chain_crc = at.crc;
     next.checkpoint.log_offset = at.offset;
     XSAN_CO_TRY_VOID(write_checkpoint(*slot.device, next.layout, next.checkpoint.slot, image));
+    count_written(index, 1, image.bytes);
     if (!slots_.contains(index)) co_return Errc::aborted;
     co_return co_await update_superblock(index, std::move(next));
 }

@@ -44,6 +44,17 @@ bool Store::has_log_room(std::uint64_t entry_bytes) const {
     return next.total_bytes - log_start_bytes_ <= log_bytes_ - log_bytes_ / 8;
 }
 
+Store::Written Store::written(MemberIndex member) const {
+    const auto found = written_.find(member);
+    return found == written_.end() ? Written{} : found->second;
+}
+
+void Store::count_written(MemberIndex member, std::uint64_t writes, std::uint64_t bytes) {
+    Written& sum = written_[member];
+    sum.writes += writes;
+    sum.bytes += bytes;
+}
+
 Task<Result<void>> Store::commit(std::vector<Record> records) {
     if (!gate_.try_enter()) co_return Errc::aborted;
     Pending pending;
@@ -317,6 +328,7 @@ Task<bool> Store::write_entry(const Batch& batch, const Overlay& overlay) {
         const Member* member = member_after(overlay, targets[i]);
         const bool is_in_sync = member != nullptr && member->state == MemberState::in_sync;
         const bool is_dropped = !slots_.contains(targets[i]);
+        if (results[i]) count_written(targets[i], 1, entry.size());
         if (results[i] && !is_dropped) {
             durable += is_in_sync ? 1 : 0;
             continue;

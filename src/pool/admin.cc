@@ -290,6 +290,7 @@ std::vector<MemberStatus> Pool::member_status() const {
         const ExtentAllocator& extents = members_.slot(index).extents;
         status.used_bytes = (extents.total() - extents.free()) * state().pool().extent_bytes;
         status.traffic = engine_->traffic().total(index);
+        status.metadata_written = store_->written(index);
         status.receives = status.live && is_only_receiving(index);
         out.push_back(std::move(status));
     }

@@ -78,7 +78,7 @@ Task<Result<void>> Pool::zero_extent(MemberIndex member, ExtentIndex extent) {
     if (device->limits().discard_zeroes) zeroed = co_await device->discard(offset, length);
     if (!zeroed) {
         zeroed = co_await device->write_zeroes(offset, length);
-        if (zeroed) members_.slot(member).zeroed_bytes += length;
+        if (zeroed) engine_->traffic().count_write(member, raid::WriteKind::zeros, length);
     }
     // The zeros must be durable before anything says that this extent belongs to a group.
     if (zeroed && device->limits().volatile_cache) {

@@ -90,6 +90,7 @@ void Pool::start_running() {
     raid::EngineOptions options;
     options.reactors = static_cast<unsigned>(environment_.reactors.size());
     options.members_max = kMembersMax;
+    options.groups_max = groups_->groups_max();
     options.buffers = environment_.buffers;
     options.interlock_slots_log2 = environment_.interlock_slots_log2;
     if (state().pool().consistency == meta::Consistency::log) {

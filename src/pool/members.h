@@ -76,7 +76,6 @@ class MemberTable {
         std::uint64_t corrected_count = 0;
         std::uint64_t corrected_before = 0;
         meta::MemberCounters counters_at_start;      // as stored when the pool was opened
-        std::uint64_t zeroed_bytes = 0;              // of extents, since then: writes beside the engine's
         raid::MemberTraffic traffic_reported;        // to the placement extension
         raid::MemberTraffic traffic_at_start;        // of a member that joined while the pool ran
         bool vanished = false;       // the drive is gone, also where its loss may not be recorded

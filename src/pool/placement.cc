@@ -45,13 +45,13 @@ void Pool::report_io() {
         const MemberIndex member{static_cast<std::uint16_t>(i)};
         const raid::MemberTraffic now = engine_->traffic().total(member);
         raid::MemberTraffic& last = members_.slot(member).traffic_reported;
-        if (now.writes == last.writes && now.reads == last.reads) continue;
+        if (now == last) continue;
         wl::MemberIo io;
         io.member = member;
-        io.reads = static_cast<std::uint32_t>(now.reads - last.reads);
-        io.writes = static_cast<std::uint32_t>(now.writes - last.writes);
-        io.read_bytes = now.read_bytes - last.read_bytes;
-        io.written_bytes = now.written_bytes - last.written_bytes;
+        io.reads = static_cast<std::uint32_t>(now.reads.count - last.reads.count);
+        io.writes = static_cast<std::uint32_t>(now.writes().count - last.writes().count);
+        io.read_bytes = now.reads.bytes - last.reads.bytes;
+        io.written_bytes = now.writes().bytes - last.writes().bytes;
         report.push_back(io);
         last = now;
     }

@@ -91,7 +91,9 @@ struct MemberStatus {
     bool live = false;
     bool receives = false;  // holds stale strips, or is the target of a mover
     std::uint64_t used_bytes = 0;
+    // Since the pool was started.
     raid::MemberTraffic traffic;
+    meta::Store::Written metadata_written;
 };
 struct RebuildStatus {
     std::uint64_t pending_groups = 0;   // have lost strips that can be placed
@@ -130,6 +132,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     const std::string& name() const { return state().pool().name; }
     raid::Engine& engine() { return *engine_; }
     GroupTable& groups() { return *groups_; }
+    // What users read and wrote since the pool was started.
+    raid::GroupSum group_traffic(GroupIndex group) const { return engine_->group_traffic().total(group); }
     const StripeLog* stripe_log() const { return stripe_log_.get(); }  // nullptr: no log is kept
     Reactor& control() { return *environment_.reactors[0]; }
 

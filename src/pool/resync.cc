@@ -217,8 +217,8 @@ meta::MemberCounters Pool::counters_of(MemberIndex member) const {
     meta::MemberCounters counters = members_.slot(member).counters_at_start;
     const raid::MemberTraffic traffic = engine_->traffic().total(member);
     const raid::MemberTraffic& base = members_.slot(member).traffic_at_start;
-    counters.written_bytes += traffic.written_bytes - base.written_bytes + members_.slot(member).zeroed_bytes;
-    counters.read_bytes += traffic.read_bytes - base.read_bytes;
+    counters.written_bytes += traffic.writes().bytes - base.writes().bytes;
+    counters.read_bytes += traffic.reads.bytes - base.reads.bytes;
     counters.corrected_errors += members_.slot(member).corrected_count;
     return counters;
 }

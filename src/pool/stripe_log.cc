@@ -279,6 +279,7 @@ Task<void> StripeLog::write_batches(Lane& lane, std::vector<Outgoing>& out,
     batches_.fetch_add(out.size(), std::memory_order_relaxed);
     co_await batch.wait();
     for (Outgoing& o : out) {
+        if (o.io.error.is_ok()) engine_->traffic().count_write(o.member, raid::WriteKind::log, o.bytes());
         if (o.io.error.is_ok() || mutant(Mutant::ack_append_error)) continue;
         const auto recorded = co_await context_.faults.member_failed(o.member, o.io.error);
         if (recorded) continue;

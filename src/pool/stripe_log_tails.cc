@@ -105,6 +105,7 @@ Task<Result<void>> StripeLog::write_tail(MemberIndex member, dev::BlockDevice& d
         layout.stripe_log_offset + meta::stripe_log_tail_offset(tail.number);
     const auto written = co_await device.write(offset, block.span(), true);
     tails_.fetch_add(1, std::memory_order_relaxed);
+    if (written) engine_->traffic().count_write(member, raid::WriteKind::log, block.size());
     // After a failure the same block again: the other one holds the last good tail.
     if (written) tail_number_[member] = tail.number;
     co_return written;

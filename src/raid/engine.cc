@@ -13,6 +13,7 @@ Engine::Engine(GroupMap& map, FaultSink& faults, const EngineOptions& options)
       log_payload_bytes_max_(options.log_payload_bytes_max),
       quiescence_(options.reactors),
       traffic_(options.reactors, options.members_max),
+      group_traffic_(options.reactors, options.groups_max),
       interlock_(options.interlock_slots_log2) {
     for (unsigned i = 0; i < options.reactors; i++) {
         per_reactor_.push_back(std::make_unique<PerReactor>(options.buffers));

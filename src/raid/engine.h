@@ -24,6 +24,7 @@
 #include "raid/doubt.h"
 #include "raid/geometry.h"
 #include "raid/group_map.h"
+#include "raid/group_traffic.h"
 #include "raid/mover.h"
 #include "raid/replay.h"
 #include "raid/stripe_log.h"
@@ -37,6 +38,7 @@ namespace xsan::raid {
 struct EngineOptions {
     unsigned reactors = 1;
     unsigned members_max = 1024;
+    std::uint32_t groups_max = 131072;
     dev::BufferPool::Options buffers{};  // of each reactor
     // Slots of the lock table of stripes, as a power of two: stripes that share one wait for each other.
     unsigned interlock_slots_log2 = 14;
@@ -82,6 +84,7 @@ class Engine {
 
     Quiescence& quiescence() { return quiescence_; }
     Traffic& traffic() { return traffic_; }
+    const GroupTraffic& group_traffic() const { return group_traffic_; }
     EngineCounters counters() const;
 
     // Offsets and lengths in bytes, multiples of the members' logical block, inside the group.
@@ -222,6 +225,7 @@ class Engine {
     std::uint64_t log_payload_bytes_max_;
     Quiescence quiescence_;
     Traffic traffic_;
+    GroupTraffic group_traffic_;
     KeyedLock gate_{10};
     KeyedLock interlock_;
     MoverTable movers_;

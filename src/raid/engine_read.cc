@@ -52,6 +52,7 @@ Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
         const auto one = task.take();
         if (!one) result = one;
     }
+    group_traffic_.count_read(range.group, range.length);
     if (!any_failed) co_return result;
 
     // The slow path reads the failed stripes' parts again, and heals.

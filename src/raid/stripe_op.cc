@@ -75,9 +75,13 @@ Task<void> StripeOp::run(StripIoList& list) {
         if (io.request.kind == dev::IoKind::read) {
             context_.traffic.count_read(io.place.member, io.request.length);
         } else {
-            context_.traffic.count_write(io.place.member, io.request.length);
+            context_.traffic.count_write(io.place.member, kind_of(io), io.request.length);
         }
     }
+}
+
+WriteKind StripeOp::kind_of(const StripIo& io) const {
+    return io.strip < scheme().data_strips ? WriteKind::data : WriteKind::parity;
 }
 
 Result<void> StripeOp::decode(Rows rows, ec::StripMask lost, ec::StripMask sources,
@@ -200,7 +204,7 @@ Task<Result<void>> StripeOp::take_write_error(StripIo& io) {
     batch.submit(*io.place.device, io.request);
     co_await batch.wait();
     if (!io.request.error.is_ok()) co_return Error{Errc::io_error, why.os_errno};
-    context_.traffic.count_write(io.place.member, io.request.length);
+    context_.traffic.count_write(io.place.member, kind_of(io), io.request.length);
     co_return Result<void>{};
 }
 

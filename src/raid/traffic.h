@@ -1,5 +1,5 @@
-// Traffic: what was written to and read from each member, and which completed writes no flush has
-// covered. Counted per reactor without sharing a cache line; summed by whoever asks.
+// Traffic: what was written to and read from each member and each group, and which completed writes
+// no flush has covered. Counted per reactor without sharing a cache line; summed by whoever asks.
 //
 // Invariant behind skipping a flush: a write is counted when it has completed and before its
 // request is answered, and a flush covers what was counted before it was submitted.
@@ -8,6 +8,7 @@
 // succeeds says nothing about them. So the failure sticks until the member comes back anew.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -18,11 +19,36 @@
 
 namespace xsan::raid {
 
+// What a write to a member carries.
+enum class WriteKind : std::uint8_t {
+    data,        // data strips, of users' writes and of repairs
+    parity,      // parity strips and copies, likewise
+    rebuild,     // to a mover's target, of strips that were lost
+    relocation,  // to a mover's target, of strips that are there
+    zeros,       // extents that a group takes
+    log,         // the stripe log
+};
+// These are durable by themselves, and need no flush.
+constexpr bool is_made_durable(WriteKind kind) { return kind >= WriteKind::zeros; }
+inline constexpr std::size_t kWriteKinds = 6;
+
+struct IoSum {
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+    friend bool operator==(const IoSum&, const IoSum&) = default;
+};
+
 struct MemberTraffic {
-    std::uint64_t reads = 0;
-    std::uint64_t read_bytes = 0;
-    std::uint64_t writes = 0;
-    std::uint64_t written_bytes = 0;
+    IoSum reads;
+    std::array<IoSum, kWriteKinds> writes_by_kind{};
+
+    const IoSum& of(WriteKind kind) const { return writes_by_kind[static_cast<std::size_t>(kind)]; }
+    IoSum writes() const {
+        IoSum sum;
+        for (const IoSum& kind : writes_by_kind) sum = {sum.count + kind.count, sum.bytes + kind.bytes};
+        return sum;
+    }
+    friend bool operator==(const MemberTraffic&, const MemberTraffic&) = default;
 };
 
 class Traffic {
@@ -34,25 +60,19 @@ class Traffic {
         }
     }
 
-    void count_read(MemberIndex member, std::uint64_t bytes) {
-        Counters& c = mine(member);
-        bump(c.reads, 1);
-        bump(c.read_bytes, bytes);
-    }
-    void count_write(MemberIndex member, std::uint64_t bytes) {
-        Counters& c = mine(member);
-        bump(c.written_bytes, bytes);
-        bump(c.writes, 1);
+    void count_read(MemberIndex member, std::uint64_t bytes) { mine(member).reads.add(bytes); }
+    void count_write(MemberIndex member, WriteKind kind, std::uint64_t bytes) {
+        mine(member).writes[static_cast<std::size_t>(kind)].add(bytes);
     }
 
     MemberTraffic total(MemberIndex member) const {
         MemberTraffic sum;
         for (const auto& counters : per_reactor_) {
             const Counters& c = counters[member.get()];
-            sum.reads += c.reads.load(std::memory_order_relaxed);
-            sum.read_bytes += c.read_bytes.load(std::memory_order_relaxed);
-            sum.writes += c.writes.load(std::memory_order_acquire);
-            sum.written_bytes += c.written_bytes.load(std::memory_order_relaxed);
+            c.reads.add_to(sum.reads);
+            for (std::size_t kind = 0; kind < kWriteKinds; kind++) {
+                c.writes[kind].add_to(sum.writes_by_kind[kind]);
+            }
         }
         return sum;
     }
@@ -68,8 +88,17 @@ class Traffic {
         flush_failed_[member.get()].store(false, std::memory_order_release);
     }
 
-    // The number of completed writes, as a mark for flush_covered.
-    std::uint64_t write_mark(MemberIndex member) const { return total(member).writes; }
+    // The number of completed writes that need a flush, as a mark for flush_covered.
+    std::uint64_t write_mark(MemberIndex member) const {
+        std::uint64_t sum = 0;
+        for (const auto& counters : per_reactor_) {
+            for (std::size_t kind = 0; kind < kWriteKinds; kind++) {
+                if (is_made_durable(static_cast<WriteKind>(kind))) continue;
+                sum += counters[member.get()].writes[kind].count.load(std::memory_order_acquire);
+            }
+        }
+        return sum;
+    }
     bool needs_flush(MemberIndex member) const {
         return write_mark(member) > flushed_[member.get()].load(std::memory_order_acquire);
     }
@@ -83,16 +112,24 @@ class Traffic {
     }
 
   private:
-    struct Counters {
-        std::atomic<std::uint64_t> reads{0};
-        std::atomic<std::uint64_t> read_bytes{0};
-        std::atomic<std::uint64_t> writes{0};
-        std::atomic<std::uint64_t> written_bytes{0};
-    };
     // Only the own reactor writes its counters, so a load and a store make an increment.
-    static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
-        counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_release);
-    }
+    struct Counter {
+        std::atomic<std::uint64_t> count{0};
+        std::atomic<std::uint64_t> bytes{0};
+
+        void add(std::uint64_t more) {
+            bytes.store(bytes.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+            count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+        }
+        void add_to(IoSum& sum) const {
+            sum.count += count.load(std::memory_order_acquire);
+            sum.bytes += bytes.load(std::memory_order_relaxed);
+        }
+    };
+    struct alignas(128) Counters {
+        Counter reads;
+        std::array<Counter, kWriteKinds> writes;
+    };
     Counters& mine(MemberIndex member) {
         XSAN_ASSERT(member.get() < members_max_);
         return per_reactor_[Reactor::current().index()][member.get()];
