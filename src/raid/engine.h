@@ -119,7 +119,8 @@ class Engine {
     // state are written only where they differ. Stripes without mapped data are zero on all members:
     // nothing is copied, and older targets are zeroed there. Where present strips
     // say media_error and nothing else gives their content, the fault sink is told the range
-    // (range_lost) and zeros take its place, so that a latent error costs no more than itself.
+    // (range_lost) and zeros take its place, so that a latent error costs no more than itself; a mover that gives
+    // nothing up answers media_error instead.
     // Errors: aborted when the mover has failed; io_error when reads failed in a way that may pass;
     // too_many_failures when the group has lost too much to move.
     Task<Result<void>> move_stripe(Mover& mover, StripeIndex stripe);

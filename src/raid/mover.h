@@ -36,15 +36,19 @@ struct MoveTarget {
 
 class Mover {
   public:
-    Mover(GroupIndex group, std::vector<MoveTarget> targets, std::uint32_t stripes)
+    // `gives_up`: what cannot be read nor computed becomes a bad range and the mover goes on (a rebuild, of which that
+    // is all that is left); else it ends the mover, and the group stays as it is.
+    Mover(GroupIndex group, std::vector<MoveTarget> targets, std::uint32_t stripes, bool gives_up = true)
         : group_(group),
           targets_(std::move(targets)),
           stripes_(stripes),
+          gives_up_(gives_up),
           done_(std::make_unique<std::uint8_t[]>(stripes)) {}
 
     GroupIndex group() const { return group_; }
     const std::vector<MoveTarget>& targets() const { return targets_; }
     std::uint32_t stripes() const { return stripes_; }
+    bool gives_up() const { return gives_up_; }
     bool is_done(StripeIndex stripe) const { return done_[stripe.get()] != 0; }
     void set_done(StripeIndex stripe) { done_[stripe.get()] = 1; }
     // While no stripe of the group is worked on.
@@ -74,6 +78,7 @@ class Mover {
     GroupIndex group_;
     std::vector<MoveTarget> targets_;
     std::uint32_t stripes_;
+    bool gives_up_;
     std::unique_ptr<std::uint8_t[]> done_;
     std::atomic<bool> failed_{false};
     std::atomic<unsigned> different_{0};

@@ -100,7 +100,8 @@ Task<Result<void>> Engine::move_stripe(Mover& mover, StripeIndex stripe) {
     const RowMask want{op.rows(), moved_strips(mover, scheme, stripe)};
     const auto loaded = co_await op.load(std::span(&want, 1));
     // Nothing is given up for an error that may pass: the group is moved another time.
-    if (!loaded && (op.bad_slices().empty() || !is_media_error(loaded.error()))) co_return loaded;
+    const bool may_pass = op.bad_slices().empty() || !is_media_error(loaded.error());
+    if (!loaded && (may_pass || !mover.gives_up())) co_return loaded;
     const auto bad_slices = op.bad_slices();
     for (const Rows& bad : bad_slices) {
         XSAN_CO_TRY_VOID(salvage(op, group, stripe, bad));

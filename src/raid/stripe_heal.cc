@@ -28,7 +28,7 @@ Task<bool> StripeOp::lose_vanished(const StripIo& io) {
     if (io.request.error.code != Errc::device_gone) co_return false;
     const auto recorded = co_await context_.faults.member_failed(place.member, io.request.error);
     if (recorded) {
-        body_.view.present &= ~strip;
+        drop(strip);
     } else {
         unreadable_ |= strip;
         silent_ |= strip;
@@ -232,7 +232,8 @@ Task<void> StripeOp::heal(Rows slice, ec::StripMask bad, ec::StripMask have,
 Task<bool> StripeOp::rewrite(unsigned strip, Rows slice, Error& verify_error) {
     StripIoList& writes = body_.writes;
     XSAN_ASSERT(writes.size() == 0);
-    add_write({strip, slice, at(strip, slice.begin), false}, true);
+    // A mover's target too: of a stripe that was torn it may hold something else.
+    add_writes(strip, slice, at(strip, slice.begin), true);
     const auto written = co_await run_writes();
     if (!written || (readable() & strip_mask(strip)) == 0) co_return false;
     dev::PoolBuffer again = context_.buffers.acquire(slice.length());

@@ -195,7 +195,7 @@ Task<Result<void>> StripeOp::take_write_error(StripIo& io) {
         if (mutant(Mutant::ack_write_error)) co_return Result<void>{};
         const auto recorded = co_await context_.faults.member_failed(io.place.member, why);
         if (recorded) {
-            body_.view.present &= ~strip_mask(io.strip);
+            drop(strip_mask(io.strip));
             co_return Result<void>{};
         }
     }
@@ -215,9 +215,19 @@ void StripeOp::refresh() {
         const auto strip = static_cast<unsigned>(std::countr_zero(left));
         const StripPlace& place = view.at[strip];
         if (!place.is_target && context_.map.live_device(place.member) != place.device) {
-            view.present &= ~strip_mask(strip);
+            drop(strip_mask(strip));
         }
     }
+}
+
+// The strip's member is lost. What this operation writes from now on goes past a mover's target that doubles the
+// strip: nobody may take the target for the strip any more.
+void StripeOp::drop(ec::StripMask strip) {
+    StripeView& view = body_.view;
+    view.present &= ~strip;
+    if ((view.doubled & strip) == 0) return;
+    view.doubled &= ~strip;
+    if (!mutant(Mutant::mover_outlives_source)) view.mover->fail();
 }
 
 }  // namespace xsan::raid

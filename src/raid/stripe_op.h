@@ -174,6 +174,7 @@ class StripeOp {
     StripIo& add(StripIoList& list, dev::IoKind kind, const Io& io);
     Task<void> run(StripIoList& list);
     WriteKind kind_of(const StripIo& io) const;
+    void drop(ec::StripMask strip);
     Task<bool> lose_vanished(const StripIo& io);
     Error read_error(ec::StripMask strips, std::span<const Error> errors) const;
     ec::StripMask confirming(ec::StripMask lost, ec::StripMask wanted) const;
