@@ -24,6 +24,7 @@ std::string_view job_kind_name(pool::JobKind kind) {
         case pool::JobKind::rebuild: return "rebuild";
         case pool::JobKind::resync: return "resync";
         case pool::JobKind::scrub: return "scrub";
+        case pool::JobKind::relocate: return "relocate";
     }
     return "rebuild";
 }

@@ -315,7 +315,7 @@ bool Pool::is_only_receiving(MemberIndex member) const {
 // The one that runs; else how the last one ended, while that still holds.
 std::optional<JobStatus> Pool::rebuild_job() const {
     const RebuildStatus damage = rebuild_status();
-    if (damage.pending_groups == 0 && movers_.empty()) {
+    if (damage.pending_groups == 0 && rebuilds_running() == 0) {
         if (!rebuild_ended_) return std::nullopt;
         const bool is_left = damage.unplaced_groups + damage.failed_groups > 0;
         return is_left == (rebuild_ended_->state == JobState::failed) ? rebuild_ended_ : std::nullopt;
@@ -347,6 +347,7 @@ std::vector<JobStatus> Pool::job_status() const {
         jobs.push_back(job);
     }
     if (const auto scrub = scrub_->job()) jobs.push_back(*scrub);
+    if (const auto moves = moves_.job(relocating_bytes(), environment_.reactors[0]->now())) jobs.push_back(*moves);
     return jobs;
 }
 

@@ -6,7 +6,7 @@
 
 namespace xsan::pool {
 
-enum class JobKind : std::uint8_t { rebuild, resync, scrub };
+enum class JobKind : std::uint8_t { rebuild, resync, scrub, relocate };
 enum class JobState : std::uint8_t { running, paused, done, failed };
 struct JobStatus {
     JobKind kind = JobKind::rebuild;

@@ -16,13 +16,18 @@ class Pace {
 
     // `rate` in bytes a second, 0: no limit. Returns early when `stopping` becomes true.
     Task<void> keep(std::uint64_t bytes, std::uint64_t rate, const bool& stopping) {
+        return keep_unless(bytes, rate, [&stopping] { return stopping; });
+    }
+    // Returns early when `is_over` becomes true.
+    template <class F>
+    Task<void> keep_unless(std::uint64_t bytes, std::uint64_t rate, F is_over) {
         if (rate == 0) co_return;
         const TimeNs now = Reactor::current().now();
         // In floating point: the product overflows with large stripes.
         const double seconds = static_cast<double>(bytes) / static_cast<double>(rate);
         const auto cost = static_cast<TimeNs>(seconds * static_cast<double>(kSecond));
         until_ = std::max(until_, now - std::min(now, kCredit)) + cost;
-        while (!stopping && Reactor::current().now() < until_) {
+        while (!is_over() && Reactor::current().now() < until_) {
             const TimeNs left = until_ - Reactor::current().now();
             co_await sleep_for(std::min<TimeNs>(left, 100 * kMillisecond));
         }

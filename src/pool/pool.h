@@ -6,8 +6,8 @@
 // before destruction.
 //
 // Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters), capacity.cc,
-// checks.cc (before anything is written), faults.cc (losing members), rebuild.cc, resync.cc (dirty
-// groups, resync), volumes.cc. scrub.h is a class of its own.
+// checks.cc (before anything is written), faults.cc (losing members), rebuild.cc, relocate.cc, move_group.cc,
+// resync.cc (dirty groups, resync), volumes.cc. scrub.h and move_queue.h are classes of their own.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,7 @@
 #include "pool/groups.h"
 #include "pool/jobs.h"
 #include "pool/members.h"
+#include "pool/move_queue.h"
 #include "pool/pace.h"
 #include "pool/scrub.h"
 #include "pool/stripe_log.h"
@@ -100,6 +101,18 @@ struct RebuildStatus {
     std::uint64_t unplaced_groups = 0;  // have lost strips that no member can take
     std::uint64_t failed_groups = 0;    // have lost more than the code can decode
 };
+struct GroupStatus {
+    enum class Work : std::uint8_t { none, waits, rebuild, relocate };
+    struct Strip {
+        std::optional<MemberIndex> member;  // where it is, or was when it was lost
+        bool is_lost = false;
+        std::optional<MemberIndex> to;  // where it goes
+    };
+    GroupIndex group;
+    std::string scheme;
+    Work work = Work::none;
+    std::vector<Strip> strips;  // by slot
+};
 enum class PoolHealth : std::uint8_t { online, degraded, failed };
 
 class Pool final : public raid::FaultSink, private wl::PoolView {
@@ -169,6 +182,29 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Outcome<void>> readmit(Found& found, bool gives_up = false);
     Task<Outcome<void>> fail(MemberIndex member);
     Task<Outcome<void>> set_rebuild(bool paused, std::optional<std::uint64_t> rate_max);
+    // The group's lost strips are rebuilt now, ahead of all others, beside as many as run. Refused while the rebuild
+    // is paused, and where there is nothing to rebuild, no place or too much lost.
+    Outcome<GroupStatus> rebuild_group(GroupIndex group);
+
+    // Relocation (relocate.cc): a healthy strip moves to another member while its group serves. It has happened when
+    // the table says so, durably; until then the group is as it was, also after a crash or when the target fails.
+    // When any strip of the group is lost meanwhile it is given up, and the rebuild takes over.
+    //
+    // Refused, with a sentence, is what would put two strips of a group on one member or failure domain, or on a member
+    // that is not in sync, not sound, a spare or full, and any move of a group that moves already or has lost strips.
+    Outcome<void> check_move(const MoveOrder& order) const;
+    // By command: ahead of all that waits; starts at once unless as many run as may.
+    Outcome<GroupStatus> relocate(const MoveOrder& order);
+    // For a background task: waits its turn, behind rebuilds; checked again when it starts, and dropped as failed when
+    // it does not hold any more. Lost with a restart. exists: the group waits already.
+    Outcome<void> enqueue_move(const MoveOrder& order);
+    // Of those in the background: one group's or all; those that run are given up. Says how many.
+    std::size_t cancel_moves(std::optional<GroupIndex> group = {});
+    void pause_moves(bool paused);  // those in the background; one that runs begins again afterwards
+    void set_move_rate(std::optional<std::uint64_t> rate_max);  // MoveQueue::set_rate_max()
+    const MoveQueue& moves() const { return moves_; }
+    // not_found: there is no such group.
+    Outcome<GroupStatus> group_status(GroupIndex group) const;
     // Which placement extension new groups ask from now on, by the name it is registered under.
     Outcome<void> use_placement(const std::string& placement_name);
     std::string_view placement_name() const { return placement_->name(); }
@@ -209,9 +245,13 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     struct RunningMover {
         raid::Mover mover;
         std::uint64_t bytes;  // that it writes
+        std::uint64_t bytes_done = 0;
+        std::optional<MoveQueue::Entry> relocation;  // else a rebuild
+        bool is_cancelled = false;
+        std::vector<StripRef> replaced;  // by its commit: free once nobody reads there any more
         RunningMover(GroupIndex group, std::vector<raid::MoveTarget> targets, std::uint32_t stripes,
-                     std::uint64_t bytes_total)
-            : mover(group, std::move(targets), stripes), bytes(bytes_total) {}
+                     std::uint64_t bytes_total, std::optional<MoveQueue::Entry> entry = {})
+            : mover(group, std::move(targets), stripes, !entry), bytes(bytes_total), relocation(entry) {}
     };
     explicit Pool(Environment environment);
 
@@ -297,15 +337,36 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     void retry_rebuild();
     std::vector<Damage> find_damage();
     std::vector<raid::MoveTarget> choose_targets(const GroupRow& row);
-    Task<bool> begin_move(GroupIndex group);
-    Task<void> move_group(RunningMover& running);
-    Task<Result<void>> run_mover(raid::Mover& mover);
-    Task<Result<void>> commit_move(const raid::Mover& mover);
-    Task<void> throttle(std::uint64_t bytes);
+    bool begin_move(GroupIndex group);
+    unsigned rebuilds_running() const;
+    bool relocations_hide_damage() const;
     std::uint64_t lost_bytes() const;
     RebuildStatus damage_of(std::optional<SchemeId> scheme) const;
     std::optional<JobStatus> rebuild_job() const;
     bool is_target(MemberIndex member) const;
+
+    // move_group.cc
+    Task<void> move_group(RunningMover& running);
+    Task<Result<void>> run_mover(RunningMover& running);
+    Task<Result<void>> commit_move(RunningMover& running);
+    void release_targets(const RunningMover& running);
+    bool must_stop(const RunningMover& running) const;
+    void release_source(const RunningMover& running);
+    Task<void> throttle(const RunningMover& running, std::uint64_t bytes);
+
+    // relocate.cc
+    Outcome<void> check_can_commit() const;
+    void watch_moves();
+    Task<void> start_moves_later();
+    bool is_held(const RunningMover& running) const;
+    void start_moves();
+    bool may_start(const MoveQueue::Entry& entry) const;
+    Outcome<void> check_target(const MoveOrder& order, const GroupRow& row) const;
+    Outcome<void> begin_relocation(const MoveQueue::Entry& entry);
+    void add_move(const MoveQueue::Entry& entry);
+    void relocation_ended(const RunningMover& running, const Result<void>& result);
+    std::uint64_t relocating_bytes() const;
+    std::string describe_member(MemberIndex member) const;
 
     // checks.cc
     Outcome<void> check_volume_blocks(std::uint32_t block_bytes) const;
@@ -397,6 +458,10 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::optional<JobStatus> rebuild_ended_;           // the last one, since the pool was started
     std::uint64_t unplaced_groups_ = 0;
     Pace rebuild_pace_;
+
+    MoveQueue moves_;
+    bool is_watching_moves_ = false;
+    Pace move_pace_;
 
     std::map<GroupIndex, std::uint64_t> torn_;         // groups that became suspect at run time: how often
     TimeNs resync_torn_at_ = 0;                        // not before

@@ -1,18 +1,15 @@
-// Rebuild: finds groups with lost strips, gives the strips new extents, copies, commits. The table is the
-// progress record: after a restart, what is not committed starts again.
+// Rebuild: finds groups with lost strips and gives the strips new extents; move_group.cc copies and commits. The table
+// is the progress record: after a restart, what is not committed starts again.
 #include <algorithm>
 #include <bit>
 
 #include "base/log.h"
-#include "base/mutant.h"
 #include "pool/pool.h"
-#include "reactor/cross.h"
 
 namespace xsan::pool {
 namespace {
 
 constexpr unsigned kGroupsAtOnce = 4;
-constexpr unsigned kStripesAtOnce = 4;
 
 }  // namespace
 
@@ -88,7 +85,8 @@ Task<void> Pool::rebuild_loop() {
     while (!stopping_) {
         rebuild_wake_.reset();
         const auto damage = find_damage();
-        if (damage.empty() && movers_.empty() && rebuild_total_bytes_ > 0) {
+        const bool is_over = damage.empty() && rebuilds_running() == 0 && !relocations_hide_damage();
+        if (is_over && rebuild_total_bytes_ > 0) {
             log(LogLevel::info, "pool {}: rebuild finished", name());
             rebuild_ended_ = JobStatus{};
             rebuild_ended_->bytes_done = rebuild_done_bytes_;
@@ -97,7 +95,7 @@ Task<void> Pool::rebuild_loop() {
         }
         // Nothing could be committed, and nothing taken back, once the store is broken.
         if (damage.empty() || state().pool().rebuild_paused || store_->is_broken()) {
-            if (movers_.empty() && damage.empty()) unplaced_groups_ = 0;
+            if (is_over) unplaced_groups_ = 0;
             co_await rebuild_wake_.wait();
             continue;
         }
@@ -117,16 +115,16 @@ Task<void> Pool::rebuild_loop() {
         bool placed_any = false;
         const std::uint64_t version = damage_version_;
         for (const Damage& one : damage) {
-            while (movers_.size() >= kGroupsAtOnce && !stopping_) co_await mover_done_.wait();
+            while (rebuilds_running() >= kGroupsAtOnce && !stopping_) co_await mover_done_.wait();
             if (stopping_ || state().pool().rebuild_paused || store_->is_broken()) break;
             // Another member was lost: other groups are in the greatest danger now.
             if (damage_version_ != version) break;
-            const bool placed = co_await begin_move(one.group);
+            const bool placed = begin_move(one.group);
             placed_any |= placed;
             if (!placed) unplaced++;
         }
         if (damage_version_ != version) continue;
-        while (!movers_.empty()) co_await mover_done_.wait();
+        while (rebuilds_running() > 0) co_await mover_done_.wait();
         if (!stopping_ && !state().pool().rebuild_paused) unplaced_groups_ = unplaced;
         if (unplaced > 0) {
             rebuild_ended_ = JobStatus{};
@@ -191,14 +189,14 @@ std::vector<raid::MoveTarget> Pool::choose_targets(const GroupRow& row) {
     return targets;
 }
 
-// Starts a mover for the group; false when there is no place for any of its lost strips.
-Task<bool> Pool::begin_move(GroupIndex group) {
+// Starts a mover for the group; false when there is no place for any of its lost strips, or not for all.
+bool Pool::begin_move(GroupIndex group) {
     const GroupRow* row = state().row(group);
-    if (row == nullptr || movers_.contains(group) || reserved_groups_.contains(group)) co_return true;
+    if (row == nullptr || movers_.contains(group) || reserved_groups_.contains(group)) return true;
     const ec::SlotMask lost = groups_->lost_slots(*row);
-    if (lost == 0) co_return true;
+    if (lost == 0) return true;
     auto targets = choose_targets(*row);
-    if (targets.empty()) co_return false;
+    if (targets.empty()) return false;
     const bool complete = targets.size() == static_cast<unsigned>(std::popcount(lost));
     const ec::Scheme& scheme = groups_->codec(row->scheme()).scheme();
     const std::uint64_t bytes = targets.size() * groups_->extent_bytes();
@@ -207,147 +205,51 @@ Task<bool> Pool::begin_move(GroupIndex group) {
     RunningMover& started = *running;
     movers_.emplace(group, std::move(running));
     tasks_.spawn(move_group(started));
-    co_return complete;
+    return complete;
 }
 
-Task<void> Pool::move_group(RunningMover& running) {
-    raid::Mover& mover = running.mover;
-    const GroupIndex group = mover.group();
-    const auto result = co_await run_mover(mover);
-    if (result) {
-        rebuild_done_bytes_ += running.bytes;
-        update_open(state().row(group)->scheme(), group);
-        // While strips were lost, resync could not make all parity agree.
-        if (groups_->flag(group, GroupTable::kSuspect)) co_await resync_group(group);
-    } else {
-        // The extents were taken for nothing, except those that stale strips of the row still own.
-        const GroupRow* row = state().row(group);
-        std::vector<StripRef> unused;
-        for (const raid::MoveTarget& target : mover.targets()) {
-            const StripRef in_row = row->strips()[target.slot];
-            const bool own = in_row.state() != StripState::none && in_row.member() == target.member &&
-                             in_row.extent() == target.extent;
-            if (!own) unused.emplace_back(target.member, target.extent, StripState::ok);
-        }
-        std::vector<MemberIndex> kept;
-        for (const StripRef& strip : row->strips()) {
-            if (strip.state() != StripState::none) kept.push_back(strip.member());
-        }
-        give_back(unused, kept);
-        if (!stopping_ && !state().pool().rebuild_paused) {
-            log(LogLevel::warning, "pool {}: rebuild of group {} stopped: {}", name(), group.get(),
-                errc_name(result.error().code));
-            co_await pause_for(kSecond);  // whatever it was, do not spin on it
-        }
-    }
-    movers_.erase(group);
-    mover_done_.wake_all();
-    rebuild_wake_.set();
+unsigned Pool::rebuilds_running() const {
+    return static_cast<unsigned>(
+        std::ranges::count_if(movers_, [](const auto& mover) { return !mover.second->relocation; }));
 }
 
-Task<Result<void>> Pool::run_mover(raid::Mover& mover) {
-    // Free space is zero on every member: the targets begin as zeros, or end as such where they are compared.
-    for (const raid::MoveTarget& target : mover.targets()) {
-        if (target.holds_older) continue;
-        XSAN_CO_TRY_VOID(zero_extent(target.member, target.extent));
-    }
-    for (;;) {
-        const auto started = co_await engine_->start_mover(mover);
-        if (started) break;
-        if (stopping_) co_return Error{Errc::aborted};
-        co_await sleep_for(10 * kMillisecond);  // another mover holds this slot of the table
-    }
-    const GroupRow* row = state().row(mover.group());
-    const std::uint64_t strip_bytes = groups_->codec(row->scheme()).scheme().strip_bytes;
-    Result<void> result;
-    for (std::uint32_t first = 0; first < mover.stripes() && result; first += kStripesAtOnce) {
-        if (stopping_ || state().pool().rebuild_paused) {
-            result = Error{Errc::aborted};
-            break;
-        }
-        std::vector<Task<Result<void>>> stripes;
-        const std::uint32_t end = std::min(mover.stripes(), first + kStripesAtOnce);
-        for (std::uint32_t s = first; s < end; s++) {
-            stripes.push_back(engine_->move_stripe(mover, StripeIndex{s}));
-        }
-        co_await when_all(std::span(stripes));
-        for (auto& stripe : stripes) {
-            const auto one = stripe.take();
-            if (!one) result = one;
-        }
-        co_await throttle((end - first) * strip_bytes * mover.targets().size());
-    }
-    struct Argument {
-        Pool* pool;
-        const raid::Mover* mover;
-    } argument{this, &mover};
-    const raid::Engine::Commit commit_it = [](void* a) {
-        auto* arg = static_cast<Argument*>(a);
-        return arg->pool->commit_move(*arg->mover);
-    };
-    // While the targets are flushed their devices must stay.
-    Quiescence::Scope scope(engine_->quiescence());
-    if (result) co_return co_await engine_->finish_mover(mover, commit_it, &argument);
-    const auto given_up = co_await engine_->finish_mover(mover, nullptr, nullptr);
-    static_cast<void>(given_up);
-    co_return result;
+// Groups that have lost strips while they move: they are rebuilt when that has ended.
+bool Pool::relocations_hide_damage() const {
+    return std::ranges::any_of(movers_, [this](const auto& mover) {
+        return mover.second->relocation && groups_->lost_slots(*state().row(mover.first)) != 0;
+    });
 }
 
-// The row with the targets in it. A spare that received something is an ordinary member from now on.
-Task<Result<void>> Pool::commit_move(const raid::Mover& mover) {
-    const GroupIndex group = mover.group();
+// By command, of one group: before all others, and beside as many as run.
+Outcome<GroupStatus> Pool::rebuild_group(GroupIndex group) {
+    XSAN_TRY_VOID(group_status(group));
     const GroupRow& row = *state().row(group);
-    std::vector<StripRef> strips(row.strips().begin(), row.strips().end());
-    std::vector<StripRef> replaced;
-    std::vector<meta::Record> records;
-    for (const raid::MoveTarget& target : mover.targets()) {
-        if (members_.live(target.member) == nullptr || losing_.contains(target.member)) {
-            co_return Error{Errc::aborted};
-        }
-        StripRef& strip = strips[target.slot];
-        const bool in_place = strip.state() != StripState::none && strip.member() == target.member &&
-                              strip.extent() == target.extent;
-        if (strip.state() != StripState::none && !in_place) replaced.push_back(strip);
-        strip = StripRef(target.member, target.extent, StripState::ok);
-        const meta::Member& member = *state().members()[target.member.get()];
-        if (member.spare) {
-            meta::Record record;
-            record.kind = meta::RecordKind::member_set;
-            record.member_index = target.member;
-            record.member = member;
-            record.member.spare = false;
-            records.push_back(std::move(record));
-        }
+    const ec::SlotMask lost = groups_->lost_slots(row);
+    const auto running = movers_.find(group);
+    if (running != movers_.end() && !running->second->relocation) return group_status(group);
+    if (running != movers_.end() || reserved_groups_.contains(group)) {
+        return Failure(Errc::busy, fmt::format("group {} is being moved: wait until that has ended", group.get()));
     }
-    meta::Record record;
-    record.kind = meta::RecordKind::group_set;
-    record.group = group;
-    record.scheme_id = row.scheme();
-    record.generation = row.generation() + 1;
-    std::vector<MemberIndex> kept;
-    for (const StripRef& strip : strips) {
-        if (strip.state() != StripState::none) kept.push_back(strip.member());
+    if (lost == 0) {
+        return Failure(Errc::invalid_argument,
+                       fmt::format("group {} has lost nothing: there is nothing to rebuild", group.get()));
     }
-    record.strips = std::move(strips);
-    records.push_back(std::move(record));
-    // Of records from before, replay could not tell any more whether all who should hold them do: the members
-    // are others by then. They are forgotten first; nobody writes to the group. Writes of stripes whose parity
-    // was lost have no record, and agree with what is rebuilt only once they are durable.
-    if (stripe_log_ != nullptr) {
-        if (!mutant(Mutant::mover_unlogged_writes)) XSAN_CO_TRY_VOID(engine_->flush());
-        if (!mutant(Mutant::mover_log_kept)) XSAN_CO_TRY_VOID(stripe_log_->advance_past_all());
+    if (groups_->mapped_places(group) > 0 && !groups_->survives(row, lost)) {
+        return Failure(Errc::too_many_failures,
+                       fmt::format("group {} has lost more than can be rebuilt: bring drives back", group.get()));
     }
-    if (mover.has_failed()) co_return Error{Errc::aborted};
-    const auto committed = co_await commit(std::move(records));
-    if (committed) give_back(replaced, kept);
-    co_return committed;
-}
-
-// Keeps rebuild below its rate.
-Task<void> Pool::throttle(std::uint64_t bytes) {
-    const std::uint64_t own = state().pool().rebuild_rate_max;
-    const std::uint64_t rate = own != 0 ? own : environment_.rebuild_rate_max;
-    co_await rebuild_pace_.keep(bytes, rate, stopping_);
+    if (state().pool().rebuild_paused) {
+        return Failure(Errc::busy, fmt::format("the rebuild of pool '{0}' is held: `xsanctl rebuild {0} resume` lets "
+                                               "it go on", name()));
+    }
+    XSAN_TRY_VOID(check_can_commit());
+    (void)begin_move(group);
+    if (!movers_.contains(group)) {
+        return Failure(Errc::no_space,
+                       fmt::format("group {} has no place to be rebuilt to: add a drive", group.get()));
+    }
+    rebuild_wake_.set();
+    return group_status(group);
 }
 
 Task<Outcome<void>> Pool::set_rebuild(bool paused, std::optional<std::uint64_t> rate_max) {
