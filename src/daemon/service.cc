@@ -52,6 +52,8 @@ void Service::register_methods(rpc::Dispatcher& dispatcher) {
     handle_change(dispatcher, "rebuild.start", &Service::rebuild_start);
     handle_change(dispatcher, "rebuild.resume", &Service::rebuild_start);
     handle_change(dispatcher, "rebuild.pause", &Service::rebuild_pause);
+    handle_change(dispatcher, "rebuild.group", &Service::rebuild_group);
+    handle_change(dispatcher, "relocate", &Service::relocate);
     handle_change(dispatcher, "scrub.check", &Service::scrub_check);
     handle_change(dispatcher, "scrub.repair", &Service::scrub_repair);
     handle_change(dispatcher, "scrub.pause", &Service::scrub_pause);

@@ -92,6 +92,9 @@ class Service {
     Task<Answer> scrub_status(Json params);
     Task<Answer> ping(Json params);
     Task<Answer> version(Json params);
+    // verbs_move.cc
+    Task<Answer> relocate(Json params);
+    Task<Answer> rebuild_group(Json params);
     // verbs_volume.cc
     Task<Answer> volume_create(Json params);
     Task<Answer> volume_resize(Json params);

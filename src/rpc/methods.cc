@@ -63,6 +63,9 @@ constexpr std::array kMember = {name("pool"), device("device")};
 constexpr std::array kReplace = {name("pool"), device("old"), device("new"),
                                  flag("force", "false")};
 constexpr std::array kPacedJob = {name("pool"), integer("rate_max_bytes", 0, kSizeMost)};
+constexpr ParamSpec group() { return integer("group", 0, UINT32_MAX, true); }
+constexpr std::array kGroup = {name("pool"), group()};
+constexpr std::array kRelocate = {name("pool"), group(), device("from"), device("to")};
 constexpr std::array kVolume = {name("pool"), name("name")};
 constexpr std::array kVolumeCreate = {
     name("pool"),
@@ -91,9 +94,11 @@ constexpr std::array kMethods = {
     MethodSpec{"fail", Role::admin, kMember, "declare a member faulty"},
     MethodSpec{"remove", Role::admin, kMember, "move everything off a member and drop it"},
     MethodSpec{"replace", Role::admin, kReplace, "copy a member to another while it serves"},
+    MethodSpec{"relocate", Role::admin, kRelocate, "move a strip of a group to another member"},
     MethodSpec{"rebuild.start", Role::admin, kPacedJob, "start what can be rebuilt"},
     MethodSpec{"rebuild.pause", Role::admin, kPacedJob, "hold the rebuild"},
     MethodSpec{"rebuild.resume", Role::admin, kPacedJob, "go on with a held rebuild"},
+    MethodSpec{"rebuild.group", Role::admin, kGroup, "rebuild one group before all others"},
     MethodSpec{"rebuild.status", Role::viewer, kPool, "progress of the rebuild"},
     MethodSpec{"scrub.check", Role::admin, kPacedJob, "read all strips and count mismatches"},
     MethodSpec{"scrub.repair", Role::admin, kPacedJob, "read all strips and correct mismatches"},

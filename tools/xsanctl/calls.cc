@@ -1,6 +1,8 @@
 // From the options of each command to the call that it means.
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/units.h"
 #include "xsanctl/arguments.h"
 #include "xsanctl/command_line.h"
@@ -19,6 +21,17 @@ Outcome<void> put_size(json& params, const char* name, const char* option,
     const auto size = parse_size(*text);
     if (!size) return usage(fmt::format("{}: {}", option, size.error().message));
     params[name] = *size;
+    return {};
+}
+
+// A number in decimal digits; the check of the parameters says which.
+Outcome<void> put_group(json& params, const std::string& text) {
+    std::uint32_t group = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), group);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        return usage(fmt::format("'{}' is no group: give its number", text));
+    }
+    params["group"] = group;
     return {};
 }
 
@@ -106,8 +119,22 @@ Outcome<Invocation> CommandLine::replace() const {
     return invocation;
 }
 
+Outcome<Invocation> CommandLine::relocate() const {
+    Invocation invocation = on_pool("relocate");
+    XSAN_TRY_VOID(put_group(invocation.params, group_));
+    invocation.params["from"] = absolute_member(device_, directory_);
+    invocation.params["to"] = absolute_member(new_device_, directory_);
+    return invocation;
+}
+
 Outcome<Invocation> CommandLine::rebuild() const {
     const std::string action = action_.empty() ? "start" : action_;
+    if (only_group_) {
+        if (action != "start" || rate_max_) return usage("rebuild --group takes neither --rate-max nor another action");
+        Invocation invocation = on_pool("rebuild.group");
+        XSAN_TRY_VOID(put_group(invocation.params, *only_group_));
+        return invocation;
+    }
     const bool waits = action == "wait";
     if (rate_max_ && (waits || action == "status")) {
         return usage(fmt::format("rebuild {} takes no --rate-max", action));

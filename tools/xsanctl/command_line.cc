@@ -116,6 +116,12 @@ void CommandLine::add_member_commands() {
     replace_command->add_option("OLD", device_, "the member to replace")->required();
     replace_command->add_option("NEW", new_device_, "the drive that takes its place")->required();
     replace_command->add_flag("--force", force_, "take a drive that carries a signature");
+
+    auto* relocate_command = pool_command(
+        app_, "relocate", "Move a strip of a group to another member", [this] { return relocate(); });
+    relocate_command->add_option("GROUP", group_, "the group's number")->required();
+    relocate_command->add_option("FROM", device_, "the member that it leaves: path, UUID or index")->required();
+    relocate_command->add_option("TO", new_device_, "the member that it goes to")->required();
 }
 
 void CommandLine::add_jobs() {
@@ -124,6 +130,7 @@ void CommandLine::add_jobs() {
     rebuild_command->add_option("ACTION", action_, "start, pause, resume, status or wait (start)")
         ->check(CLI::IsMember({"start", "pause", "resume", "status", "wait"}));
     rebuild_command->add_option("--rate-max", rate_max_, "bytes a second at most; 0: as configured");
+    rebuild_command->add_option("--group", only_group_, "this group now, before all others");
 
     auto* scrub_command = pool_command(app_, "scrub", "Check or repair the redundancy",
                                        [this] { return scrub(); });

@@ -64,6 +64,7 @@ class CommandLine {
     Outcome<Invocation> add() const;
     Outcome<Invocation> member(const std::string& method) const;
     Outcome<Invocation> replace() const;
+    Outcome<Invocation> relocate() const;
     Outcome<Invocation> rebuild() const;
     Outcome<Invocation> scrub() const;
     Outcome<Invocation> volume(const std::string& method) const;
@@ -82,12 +83,13 @@ class CommandLine {
     std::string pool_;
     std::string volume_;
     std::string device_;
+    std::string group_;
     std::string new_device_;
     std::string action_;
     std::string scheme_;
     std::vector<std::string> devices_;
     std::vector<std::string> spares_;
-    std::optional<std::string> strip_, block_, extent_, size_, new_size_, rate_max_;
+    std::optional<std::string> strip_, block_, extent_, size_, new_size_, rate_max_, only_group_;
     std::optional<std::string> consistency_, volume_name_, volume_scheme_;
     bool no_attach_ = false;
     bool force_ = false;

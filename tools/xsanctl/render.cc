@@ -88,6 +88,22 @@ std::string render_rebuild(const json& status) {
                        text_of(status, "failed_groups"));
 }
 
+// One line of where the group is, and one for each strip that goes elsewhere.
+std::string render_group(const json& group) {
+    std::string members;
+    std::string moves;
+    for (const auto& strip : list_of(group, "strips")) {
+        const bool lost = text_of(strip, "state") == "lost";
+        const std::string at = text_of(strip, "member");
+        members += fmt::format("{}{}{}", members.empty() ? "" : " ", at, lost ? "(lost)" : "");
+        const std::string to = text_of(strip, "to");
+        if (to == "-") continue;
+        moves += fmt::format("  from member {}{} to member {}\n", at, lost ? " (lost)" : "", to);
+    }
+    return fmt::format("group {}  {}  {}  on members {}\n{}", text_of(group, "group"), text_of(group, "scheme"),
+                       text_of(group, "state"), members, moves);
+}
+
 std::string render_scrub(const json& status) {
     const double percent = number_of(status, "percent", 0);
     return fmt::format("scrub {}  {} {:.0f} %  {}\n", text_of(status, "state"),
@@ -109,6 +125,7 @@ std::string render(std::string_view method, const json& result) {
     if (method == "list") return render_pools(list_of(result, "pools"));
     if (method == "show") return render_show(result);
     if (method == "assemble") return render_assembled(list_of(result, "pools"));
+    if (method == "relocate" || method == "rebuild.group") return render_group(result);
     if (method.starts_with("rebuild.")) return render_rebuild(result);
     if (method.starts_with("scrub.")) return render_scrub(result);
     if (method == "volume.list") {

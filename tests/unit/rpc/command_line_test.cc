@@ -91,6 +91,23 @@ TEST_CASE("members are named by path, UUID or index", "[rpc][xsanctl]") {
           params_of(R"({"pool":"t","old":"3","new":"/home/me/d","force":false})"));
 }
 
+TEST_CASE("relocate and rebuild --group name one group by its number", "[rpc][xsanctl]") {
+    const auto moves = invocation_of({"relocate", "t", "12", "3", "d"});
+    CHECK(moves.method == "relocate");
+    CHECK(moves.params == params_of(R"({"pool":"t","group":12,"from":"3","to":"/home/me/d"})"));
+    const auto rebuilds = invocation_of({"rebuild", "t", "--group", "0"});
+    CHECK(rebuilds.method == "rebuild.group");
+    CHECK(rebuilds.params == params_of(R"({"pool":"t","group":0})"));
+    for (const char* group : {"", "x", "-1", "1.5", "4294967296", "0x1"}) {
+        CAPTURE(group);
+        CHECK(!usage_error({"relocate", "t", group, "3", "4"}).empty());
+        CHECK(!usage_error({"rebuild", "t", "--group", group}).empty());
+    }
+    CHECK(!usage_error({"relocate", "t", "1", "3"}).empty());
+    CHECK(!usage_error({"rebuild", "t", "pause", "--group", "1"}).empty());
+    CHECK(!usage_error({"rebuild", "t", "--group", "1", "--rate-max", "1M"}).empty());
+}
+
 TEST_CASE("jobs default to their start and wait polls the status", "[rpc][xsanctl]") {
     CHECK(invocation_of({"rebuild", "t"}).method == "rebuild.start");
     CHECK(invocation_of({"rebuild", "t", "pause"}).method == "rebuild.pause");

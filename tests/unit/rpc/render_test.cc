@@ -61,6 +61,13 @@ TEST_CASE("show lists members, volumes and jobs", "[rpc][xsanctl]") {
           std::string::npos);
 }
 
+TEST_CASE("a group is shown with where it is and where it goes", "[rpc][xsanctl]") {
+    const char* group = R"({"group":3,"scheme":"2+1","state":"relocating","strips":[
+        {"member":0,"state":"ok","to":null},{"member":2,"state":"ok","to":7},{"member":4,"state":"lost","to":null}]})";
+    CHECK(render("relocate", parsed(group)) ==
+          "group 3  2+1  relocating  on members 0 2 4(lost)\n  from member 2 to member 7\n");
+}
+
 TEST_CASE("create prints the block device and nothing else", "[rpc][xsanctl]") {
     CHECK(render("create", parsed(R"({"pool":{"name":"t"},"device":"/dev/ublkb3"})")) ==
           "/dev/ublkb3\n");
@@ -69,8 +76,8 @@ TEST_CASE("create prints the block device and nothing else", "[rpc][xsanctl]") {
 }
 
 TEST_CASE("results of unexpected shape are shown as far as they go", "[rpc][xsanctl]") {
-    for (const char* method : {"list", "show", "assemble", "rebuild.status", "scrub.status",
-                               "volume.list", "create", "stop"}) {
+    for (const char* method : {"list", "show", "assemble", "relocate", "rebuild.group", "rebuild.status",
+                               "scrub.status", "volume.list", "create", "stop"}) {
         for (const char* result :
              {"null", "[]", "{}", "7", R"({"pools":7,"jobs":{},"members":[1]})",
               R"({"pools":[null,{}],"jobs":[[]],"volumes":[""]})"}) {
