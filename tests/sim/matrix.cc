@@ -9,8 +9,9 @@ namespace xsan::simtest {
 
 namespace {
 
-bool is_due(const Cell& cell, bool logged) {
-    return cell.policy == Cell::Policy::any || (cell.policy == Cell::Policy::log) == logged;
+bool is_due(const Cell& cell, MatrixScope scope) {
+    if (cell.relocates && !scope.relocates) return false;
+    return cell.policy == Cell::Policy::any || (cell.policy == Cell::Policy::log) == scope.logged;
 }
 
 }  // namespace
@@ -104,6 +105,22 @@ const std::vector<Cell>& matrix() {
         {"slow", "", "data", "write"},
         {"slow", "", "", "flush"},
         {"slow", "", "metadata log", "write"},
+        // While healthy strips move to other members.
+        {"cut", "relocating", "data", "read", Cell::Policy::any, true},
+        {"cut", "relocating", "data", "write", Cell::Policy::any, true},
+        {"cut", "relocating", "data", "zero", Cell::Policy::any, true},
+        {"cut", "relocating", "data", "flush", Cell::Policy::any, true},
+        {"cut", "relocating", "metadata log", "write", Cell::Policy::any, true},
+        {"cut", "relocating", "stripe log", "write", Cell::Policy::log, true},
+        {"read error", "relocating", "data", "read", Cell::Policy::any, true},
+        {"write error", "relocating", "data", "write", Cell::Policy::any, true},
+        {"write error", "relocating", "metadata log", "write", Cell::Policy::any, true},
+        {"write error", "relocating", "stripe log", "write", Cell::Policy::log, true},
+        {"flush error", "relocating", "data", "flush", Cell::Policy::any, true},
+        {"vanish", "relocating", "data", "read", Cell::Policy::any, true},
+        {"vanish", "relocating", "data", "write", Cell::Policy::any, true},
+        {"vanish", "relocating", "data", "flush", Cell::Policy::any, true},
+        {"slow", "relocating", "data", "write", Cell::Policy::any, true},
     };
     return cells;
 }
@@ -128,27 +145,27 @@ void MatrixCounts::add(const MatrixCounts& other) {
         counts_[i] += other.count(i);
 }
 
-std::uint64_t empty_cells(const MatrixCounts& counts, bool logged) {
+std::uint64_t empty_cells(const MatrixCounts& counts, MatrixScope scope) {
     std::uint64_t empty = 0;
     for (std::size_t i = 0; i < matrix().size(); i++) {
-        if (is_due(matrix()[i], logged) && counts.count(i) == 0) empty++;
+        if (is_due(matrix()[i], scope) && counts.count(i) == 0) empty++;
     }
     return empty;
 }
 
-std::string print_matrix(const MatrixCounts& counts, bool logged) {
+std::string print_matrix(const MatrixCounts& counts, MatrixScope scope) {
     std::string text;
     const auto any = [](std::string_view name) { return name.empty() ? "any" : name; };
     for (std::size_t i = 0; i < matrix().size(); i++) {
         const Cell& c = matrix()[i];
-        const bool counted = is_due(c, logged);
+        const bool counted = is_due(c, scope);
         text += fmt::format("{:>10}  {:14} {:15} {:13} {:6}{}\n", counts.count(i), c.fault,
                             any(c.state), any(c.region), any(c.io),
-                            !counted                 ? "  (another policy's)"
+                            !counted                 ? "  (another campaign's)"
                             : counts.count(i) == 0 ? "  EMPTY"
                                                    : "");
     }
-    text += fmt::format("{} cells empty\n", empty_cells(counts, logged));
+    text += fmt::format("{} cells empty\n", empty_cells(counts, scope));
     return text;
 }
 

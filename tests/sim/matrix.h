@@ -30,6 +30,7 @@ struct Cell {
     std::string_view io;
     enum class Policy : std::uint8_t { any, log, resync };
     Policy policy = Policy::any;  // that it needs
+    bool relocates = false;       // only plans with relocations come by it
 };
 const std::vector<Cell>& matrix();
 
@@ -47,9 +48,14 @@ class MatrixCounts {
     std::vector<std::uint64_t> counts_;
 };
 
-// One line per cell, and at the end how many are empty. `logged`: by policy log, else resync.
-std::string print_matrix(const MatrixCounts& counts, bool logged);
-std::uint64_t empty_cells(const MatrixCounts& counts, bool logged);
+// Which cells are due: those of the policy log, else of resync; and those of relocations or not.
+struct MatrixScope {
+    bool logged = false;
+    bool relocates = false;
+};
+// One line per cell, and at the end how many are empty.
+std::string print_matrix(const MatrixCounts& counts, MatrixScope scope);
+std::uint64_t empty_cells(const MatrixCounts& counts, MatrixScope scope);
 
 std::string_view region_of(const meta::MemberLayout& layout, const dev::IoRequest& request);
 std::string_view io_name(dev::IoKind kind);

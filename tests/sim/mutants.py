@@ -38,6 +38,7 @@ COURSES = [
     "--policy log --shape 1+1 --focus flush_error slow_commit flush",
     "--policy log --focus damage",
     "--policy log --shape 4+1 --reactors 56",
+    "--policy log --focus relocate relocate pull_member slow create_volume",
 ]
 SECONDS_MAX = 900  # of one run of xsan-sim; what takes longer hangs, which is a finding
 

@@ -22,6 +22,7 @@ constexpr ChoiceLabel kOps{Subsystem::workload, 1};
 constexpr ChoiceLabel kCuts{Subsystem::workload, 2};
 constexpr ChoiceLabel kMore{Subsystem::workload, 3};  // apart, so that older seeds keep their plans
 constexpr ChoiceLabel kLog{Subsystem::workload, 4};
+constexpr ChoiceLabel kRoom{Subsystem::workload, 5};
 
 struct Weight {
     OpKind kind;
@@ -114,10 +115,14 @@ Config draw_config(ChoiceStream& choices, const PlanOptions& options) {
         c.stripe_log_bytes = static_cast<std::uint32_t>(round_up(lanes, kMiB));
         c.drive_mib = std::max<std::uint32_t>(c.drive_mib, 16 * c.stripe_log_bytes / kMiB);
     }
+    // A level's name takes all members for each group; a group of K+P leaves out those beyond its width.
+    if (options.relocates() && c.scheme.find('+') != std::string::npos) c.members += 1 + choices.below(3, kRoom);
     return c;
 }
 
 }  // namespace
+
+bool PlanOptions::relocates() const { return std::ranges::find(focus, OpKind::relocate) != focus.end(); }
 
 const std::vector<Shape>& shapes() {
     static const std::vector<Shape> all{

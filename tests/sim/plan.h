@@ -98,6 +98,7 @@ enum class OpKind : std::uint8_t {
     vanish_at,  // the drive vanishes as a write to some region arrives
     rot_scrub,  // bits flip in data, and a scrub has to find them
     slow_commit,  // all drives take long for what is written to their metadata logs next; with --focus only
+    relocate,     // administration: groups move to other members; with --focus only
     count_,
 };
 inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::count_);
@@ -129,6 +130,7 @@ struct PlanOptions {
     unsigned reactors = 0;
     // Operations and faults that every plan has, far more often than others.
     std::vector<OpKind> focus;
+    bool relocates() const;  // members beyond the width of a group are there to move to
 };
 
 struct Shape {

@@ -19,6 +19,7 @@ constexpr std::string_view kOpNames[kOpKinds] = {
     "scrub",         "restart",      "power_cut",     "read_error",    "latent_error",
     "write_error",   "flush_error",  "slow",          "rot",           "lost_meta",
     "clone",         "damage",       "vanish_at",     "rot_scrub",     "slow_commit",
+    "relocate",
 };
 
 std::vector<std::string_view> words_of(std::string_view line) {

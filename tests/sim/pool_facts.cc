@@ -18,6 +18,7 @@ std::string_view state_name(Bed& bed, unsigned impaired) {
             if (member.receives) return "rebuild";
         }
     }
+    if (bed.pool->moves().running() > 0) return "relocating";
     if (impaired == 0) return "healthy";
     return impaired < bed.losses_promised() ? "degraded" : "no parity left";
 }

@@ -16,7 +16,7 @@ bool is_request(OpKind kind) {
     return kind <= OpKind::flush;
 }
 bool is_fault(OpKind kind) {
-    return kind >= OpKind::read_error;
+    return kind >= OpKind::read_error && kind != OpKind::relocate;
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 // and the run goes on.
 //
 // Files: runner.cc (the loop, cuts), runner_io.cc (users), runner_admin.cc (administration,
-// restarts, power cuts of the whole run), runner_faults.cc (drives that go wrong).
+// restarts, power cuts of the whole run), runner_move.cc (relocations), runner_faults.cc (drives that go wrong).
 #pragma once
 
 #include <map>
@@ -79,6 +79,8 @@ class Runner {
     Task<void> scrub(Op op);
     Task<void> rot_scrub(Op op);
     Task<void> scrub_ends();
+    Task<void> relocate(Op op);
+    void order_moves(const Op& op, unsigned count, bool by_command);
     Task<void> restart(Op op);
     Task<void> come_up(Op op);
     Task<void> check_after_assembly(bool clean);

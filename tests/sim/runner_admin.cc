@@ -52,6 +52,9 @@ Task<void> Runner::administer(Op op) {
             case OpKind::rot_scrub:
                 co_await rot_scrub(op);
                 break;
+            case OpKind::relocate:
+                co_await relocate(op);
+                break;
             case OpKind::restart:
             case OpKind::power_cut:
                 co_await restart(op);
@@ -228,7 +231,7 @@ Task<void> Runner::rot_scrub(Op op) {
     const bool cut_meanwhile = op.cuts > 0;
     if (cut_meanwhile || impaired() > 0 || !armed_.empty() || bed_->losses_promised() == 0)
         co_return;
-    if (is_rebuilding() || state() != "healthy") co_return;
+    if (is_rebuilding() || !bed_->pool->moves().is_idle() || state() != "healthy") co_return;
     // What no flush has covered would flip back with the next one.
     const auto volume = bed_->pool->state().volumes().begin();
     if (volume == bed_->pool->state().volumes().end()) co_return;

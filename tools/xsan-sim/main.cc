@@ -183,9 +183,9 @@ int main(int argc, char** argv) {
         if (ran.first) report(ran.plan, *ran.first, mine.artifacts);
         return JobResult{std::move(ran.stats), !ran.first};
     });
-    const bool logged = *parsed == meta::Consistency::log;
-    const bool empty = needs_matrix && empty_cells(result.stats.cells, logged) > 0;
-    if (prints_matrix || empty) fmt::print("{}", print_matrix(result.stats.cells, logged));
+    const MatrixScope scope{*parsed == meta::Consistency::log, options.plan.relocates()};
+    const bool empty = needs_matrix && empty_cells(result.stats.cells, scope) > 0;
+    if (prints_matrix || empty) fmt::print("{}", print_matrix(result.stats.cells, scope));
     fmt::print("{}\n", summary(result.stats, now_seconds() - begin));
     return result.clean && !empty ? 0 : 1;
 }
