@@ -20,6 +20,7 @@ power-files     | host                                       | power/cuts.sh --f
 files           | --drives 8 --size 512M --timeout 900       | pool/files.sh 1 6
 stale           | --drives 6 --size 256M --timeout 900       | pool/stale.sh
 healed          | --drives 8 --size 256M --timeout 900      | pool/healed.sh
+relocate        | --drives 6 --size 256M --timeout 900       | pool/relocate.sh
 refusals        | --drives 6 --size 256M --timeout 900      | pool/refusals.sh
 scrub           | --drives 6 --size 256M --timeout 600      | pool/scrub.sh
 kill9           | --drives 6 --size 128M --timeout 900       | pool/kill9.sh
