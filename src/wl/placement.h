@@ -15,6 +15,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,8 +28,9 @@ namespace xsan::wl {
 using DomainId = Strong<struct DomainIdTag, std::uint32_t>;
 inline constexpr DomainId kNoDomain{UINT32_MAX};
 
-inline constexpr unsigned kWearMax =
-    100;  // wear levels are 0 (new) .. 100 (rated endurance used up)
+// Wear is counted in points of rated endurance: 0 (new) .. 100 (used up). Fractions matter: policies
+// compare members that differ by less than a point.
+inline constexpr double kWearMax = 100;
 
 // A member as placement sees it at one moment.
 struct MemberCandidate {
@@ -40,7 +42,16 @@ struct MemberCandidate {
     bool healthy = true;            // false: never chosen
     bool slow = false;              // chosen only where the group could not be complete without it
     std::uint32_t outstanding = 0;  // requests in flight: its load
-    std::uint8_t wear = 0;          // 0..kWearMax
+    double wear = 0;                // points, 0..kWearMax
+    double endurance_bytes = 0;     // rated, over its whole life; 0: not known, goes by its size
+    friend bool operator==(const MemberCandidate&, const MemberCandidate&) = default;
+};
+
+// What the placement wants relocation to bring about (wl/planner.h).
+enum class WearGoal : std::uint8_t {
+    none,     // wear is left as it is; only capacity is balanced
+    level,    // all members equally worn
+    stagger,  // the most worn members apart from each other, so that they do not end together
 };
 
 enum class SpareUse : std::uint8_t {
@@ -56,10 +67,15 @@ struct MemberRequest {
     std::span<const DomainId> domains_used;       // of those; kNoDomain entries are ignored
     std::uint32_t strips = 0;                     // wanted
     std::uint32_t parity_strips = 0;  // the last so many of them carry parity (before rotation)
+    // Parity does not rotate: the last `parity_strips` members of the answer take one write for each
+    // write to any data strip. With rotation all members of a group take the same writes, and which
+    // of them holds which strip makes no difference to wear.
+    bool parity_fixed = false;
     std::uint32_t strips_min = 0;     // fewer than this: refuse
     SpareUse spares = SpareUse::never;
     bool fill_in_order = false;  // `linear`: the first members that have room, nothing else
     std::uint64_t seed = 0;      // decides ties
+    std::string* reasons = nullptr;  // where given, one line per choice is appended: why this one
 };
 
 // One entry per strip asked for, in strip order; nullopt: on no member. Those come last.
@@ -136,7 +152,9 @@ class Placement {
     virtual void on_io(const IoReport& report) = 0;
 
     // 0..kWearMax as this implementation accounts for it; 0 for members it does not know.
-    virtual unsigned wear_level(MemberIndex member) const = 0;
+    virtual double wear_level(MemberIndex member) const = 0;
+
+    virtual WearGoal goal() const { return WearGoal::none; }
 };
 
 }  // namespace xsan::wl
