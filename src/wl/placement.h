@@ -28,8 +28,8 @@ namespace xsan::wl {
 using DomainId = Strong<struct DomainIdTag, std::uint32_t>;
 inline constexpr DomainId kNoDomain{UINT32_MAX};
 
-// Wear is counted in points of rated endurance: 0 (new) .. 100 (used up). Fractions matter: policies
-// compare members that differ by less than a point.
+// Wear is counted in points of rated endurance: 0 (new) .. 100 (used up). Fractions matter:
+// policies compare members that differ by less than a point.
 inline constexpr double kWearMax = 100;
 
 // A member as placement sees it at one moment.
@@ -67,14 +67,14 @@ struct MemberRequest {
     std::span<const DomainId> domains_used;       // of those; kNoDomain entries are ignored
     std::uint32_t strips = 0;                     // wanted
     std::uint32_t parity_strips = 0;  // the last so many of them carry parity (before rotation)
-    // Parity does not rotate: the last `parity_strips` members of the answer take one write for each
-    // write to any data strip. With rotation all members of a group take the same writes, and which
-    // of them holds which strip makes no difference to wear.
+    // Parity does not rotate: the last `parity_strips` members of the answer take one write for
+    // each write to any data strip. With rotation all members of a group take the same writes, and
+    // which of them holds which strip makes no difference to wear.
     bool parity_fixed = false;
-    std::uint32_t strips_min = 0;     // fewer than this: refuse
+    std::uint32_t strips_min = 0;  // fewer than this: refuse
     SpareUse spares = SpareUse::never;
-    bool fill_in_order = false;  // `linear`: the first members that have room, nothing else
-    std::uint64_t seed = 0;      // decides ties
+    bool fill_in_order = false;      // `linear`: the first members that have room, nothing else
+    std::uint64_t seed = 0;          // decides ties
     std::string* reasons = nullptr;  // where given, one line per choice is appended: why this one
 };
 

@@ -5,7 +5,10 @@
 
 #include <utility>
 
+#include "wl/adaptive.h"
 #include "wl/round_robin.h"
+#include "wl/wear_policies.h"
+#include "wl/weighted_random.h"
 
 namespace xsan::wl {
 
@@ -50,10 +53,25 @@ std::vector<std::string> Registry::names() const {
     return all;
 }
 
-void add_builtin_placements(Registry& registry) {
+namespace {
+
+template <class Policy>
+void add_policy(Registry& registry) {
     const auto added =
-        registry.add(std::string(RoundRobin::kName), [] { return std::make_unique<RoundRobin>(); });
+        registry.add(std::string(Policy::kName), [] { return std::make_unique<Policy>(); });
     XSAN_ASSERT(added.has_value());
+}
+
+}  // namespace
+
+void add_builtin_placements(Registry& registry) {
+    add_policy<RoundRobin>(registry);
+    add_policy<LeastWorn>(registry);
+    add_policy<Mixed>(registry);
+    add_policy<WeightedRandom>(registry);
+    add_policy<LoadBalance>(registry);
+    add_policy<Staggered>(registry);
+    add_policy<Adaptive>(registry);
 }
 
 }  // namespace xsan::wl

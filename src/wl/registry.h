@@ -32,7 +32,8 @@ class Registry {
     std::map<std::string, Factory, std::less<>> factories_;
 };
 
-// Adds what this library implements: round_robin.
+// Adds what this library implements: round_robin, least_worn, mixed, weighted_random, load,
+// staggered, adaptive.
 void add_builtin_placements(Registry& registry);
 
 }  // namespace xsan::wl

@@ -198,6 +198,7 @@ void ScoredPlacement::rank(std::uint64_t seed, bool all) {
 Outcome<StripMembers> ScoredPlacement::select_members(const MemberRequest& request) {
     XSAN_ASSERT(request.strips > 0 && request.parity_strips <= request.strips);
     XSAN_ASSERT(request.strips_min <= request.strips);
+    begin(request.seed);
     const bool all = table_.update(request.candidates) && members_changed(table_);
     rank(request.seed, all);
     Choice choice(*this, request);

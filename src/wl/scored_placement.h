@@ -59,6 +59,8 @@ class ScoredPlacement : public Placement {
     // Wear, health, load or membership changed: a policy whose scores depend on all members takes
     // its bearings here. True: every member is ranked anew.
     virtual bool members_changed(const MemberTable&) { return false; }
+    // A selection begins; the seed is the request's.
+    virtual void begin(std::uint64_t /*seed*/) {}
     virtual void on_taken(MemberIndex, double /*score*/) {}
     // How the policy came to its score, for `reasons`: "; wear 12.0" or nothing.
     virtual std::string explain(const MemberCandidate&) const { return {}; }

@@ -9,7 +9,12 @@ using namespace xsan;
 TEST_CASE("a placement is made by name until its name is removed", "[wl][registry]") {
     wl::Registry registry;
     wl::add_builtin_placements(registry);
-    REQUIRE(registry.names() == std::vector<std::string>{"round_robin"});
+    REQUIRE(registry.names() == std::vector<std::string>{"adaptive", "least_worn", "load", "mixed",
+                                                         "round_robin", "staggered",
+                                                         "weighted_random"});
+    for (const std::string& name : registry.names()) {
+        REQUIRE((*registry.make(name))->name() == name);
+    }
     auto made = registry.make("round_robin");
     REQUIRE(made.has_value());
     REQUIRE((*made)->name() == "round_robin");
@@ -19,7 +24,7 @@ TEST_CASE("a placement is made by name until its name is removed", "[wl][registr
     REQUIRE(twice.error().code == Errc::exists);
 
     REQUIRE(registry.remove("round_robin").has_value());
-    REQUIRE(registry.names().empty());
+    REQUIRE(registry.names().size() == 6);
     REQUIRE((*made)->name() == "round_robin");
     REQUIRE(registry.remove("round_robin").error().code == Errc::not_found);
     const auto unknown = registry.make("round_robin");
