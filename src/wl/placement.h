@@ -49,7 +49,8 @@ struct MemberCandidate {
 
 // What the placement wants relocation to bring about (wl/planner.h).
 enum class WearGoal : std::uint8_t {
-    none,     // wear is left as it is; only capacity is balanced
+    none,     // members fill alike, wear is left as it is
+    placed,   // fill follows wear at placement; only members that are nearly full are relieved
     level,    // all members equally worn
     stagger,  // the most worn members apart from each other, so that they do not end together
 };
@@ -144,6 +145,9 @@ class Placement {
     // the group is gone).
     virtual void on_strips_released(std::span<const MemberIndex> released,
                                     std::span<const MemberIndex> kept) = 0;
+
+    // A strip came to `member` without being asked for: relocation put it there.
+    virtual void on_strip_placed(MemberIndex /*member*/, std::span<const MemberIndex> /*kept*/) {}
 
     // Chooses one of `request.open` that has a free cluster; nullopt when none has. Neighbouring
     // clusters come from different groups where there are several.

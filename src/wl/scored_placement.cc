@@ -253,6 +253,10 @@ void ScoredPlacement::on_strips_released(std::span<const MemberIndex> released,
     shared_.add_between(released, kept, -1);
 }
 
+void ScoredPlacement::on_strip_placed(MemberIndex member, std::span<const MemberIndex> kept) {
+    shared_.add_between(std::span(&member, 1), kept, +1);
+}
+
 std::optional<GroupIndex> ScoredPlacement::select_group(const ClusterRequest& request) {
     // The next one after the previous cluster's group, in a circle.
     const auto& open = request.open;

@@ -44,6 +44,7 @@ class ScoredPlacement : public Placement {
     Outcome<StripMembers> select_members(const MemberRequest& request) final;
     void on_strips_released(std::span<const MemberIndex> released,
                             std::span<const MemberIndex> kept) override;
+    void on_strip_placed(MemberIndex member, std::span<const MemberIndex> kept) override;
     std::optional<GroupIndex> select_group(const ClusterRequest& request) override;
     void on_io(const IoReport& report) override;
     double wear_level(MemberIndex member) const override;

@@ -39,6 +39,7 @@ class LeastWorn final : public ScoredPlacement {
   public:
     static constexpr std::string_view kName = "least_worn";
     std::string_view name() const override { return kName; }
+    WearGoal goal() const override { return WearGoal::placed; }
 
   protected:
     double score(const MemberCandidate& candidate) override;
@@ -49,6 +50,7 @@ class Mixed final : public ScoredPlacement {
   public:
     static constexpr std::string_view kName = "mixed";
     std::string_view name() const override { return kName; }
+    WearGoal goal() const override { return WearGoal::placed; }
 
   protected:
     double score(const MemberCandidate& candidate) override;
@@ -59,6 +61,7 @@ class LoadBalance final : public ScoredPlacement {
   public:
     static constexpr std::string_view kName = "load";
     std::string_view name() const override { return kName; }
+    WearGoal goal() const override { return WearGoal::placed; }
 
   protected:
     double score(const MemberCandidate& candidate) override;

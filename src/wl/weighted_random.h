@@ -26,6 +26,7 @@ class WeightedRandom final : public ScoredPlacement {
     static constexpr double kSharpness = 2;  // half the life left: a quarter of the draws
 
     std::string_view name() const override { return kName; }
+    WearGoal goal() const override { return WearGoal::placed; }
     void stop() override;
 
     static double weight(const MemberCandidate& candidate);

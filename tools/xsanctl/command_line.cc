@@ -33,6 +33,7 @@ CommandLine::CommandLine(std::string directory)
     add_member_commands();
     add_jobs();
     add_volume_commands();
+    add_wear_commands();
 }
 
 CLI::App* CommandLine::command(CLI::App& parent, const std::string& name,
@@ -168,6 +169,21 @@ void CommandLine::add_volume_commands() {
                  [this] { return Outcome<Invocation>(on_pool("volume.list")); });
 }
 
+void CommandLine::add_wear_commands() {
+    CLI::App* group = app_.add_subcommand("wear", "Judge how drives wear");
+    group->require_subcommand(0, 1);
+    group->fallthrough();
+    auto* sub = command(*group, "compare", "Compare the placement policies in simulated years",
+                        [this]() -> Outcome<Invocation> {
+                            XSAN_TRY_VOID(wear::check_arguments(compare_));
+                            Invocation invocation;
+                            invocation.action = Invocation::Action::compare_wear;
+                            invocation.compare = compare_;
+                            return invocation;
+                        });
+    wear::add_compare_options(*sub, compare_);
+}
+
 Outcome<CommandLine::Parsed> CommandLine::parse(int argc, const char* const* argv) {
     // Known before parsing, so that a usage error already has the right shape.
     json_ = std::any_of(argv, argv + argc, [](const char* word) {
@@ -189,9 +205,11 @@ Outcome<CommandLine::Parsed> CommandLine::parse(int argc, const char* const* arg
         return Failure(Errc::invalid_argument, "a command is missing (see xsanctl --help)");
     }
     XSAN_TRY(auto invocation, make_());
-    const rpc::MethodSpec* method = rpc::find_method(invocation.method);
-    XSAN_ASSERT(method != nullptr);
-    XSAN_TRY_VOID(rpc::check_params(*method, invocation.params));
+    if (invocation.action != Invocation::Action::compare_wear) {
+        const rpc::MethodSpec* method = rpc::find_method(invocation.method);
+        XSAN_ASSERT(method != nullptr);
+        XSAN_TRY_VOID(rpc::check_params(*method, invocation.params));
+    }
     invocation.socket = socket_;
     invocation.wants_json = json_;
     parsed.invocation = std::move(invocation);

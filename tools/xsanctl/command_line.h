@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "xsanctl/wear/command.h"
 
 namespace xsan::ctl {
 
@@ -20,12 +21,14 @@ struct Invocation {
         watch,         // `show --watch`
         wait_rebuild,  // poll rebuild.status until nothing is left to do
         wait_scrub,    // poll scrub.status until the scrub has ended
+        compare_wear,  // `wear compare`: simulated here, no daemon is asked
     };
     Action action = Action::call;
     std::string method;
     nlohmann::json params = nlohmann::json::object();
     std::string socket;
     bool wants_json = false;
+    wear::CompareArguments compare;
 };
 
 class CommandLine {
@@ -57,6 +60,7 @@ class CommandLine {
     void add_member_commands();
     void add_jobs();
     void add_volume_commands();
+    void add_wear_commands();
 
     Outcome<Invocation> create() const;
     Outcome<Invocation> assemble() const;
@@ -98,6 +102,7 @@ class CommandLine {
     bool accept_missing_ = false;
     bool yes_ = false;
     bool watch_ = false;
+    wear::CompareArguments compare_;
 };
 
 }  // namespace xsan::ctl

@@ -202,6 +202,8 @@ int run(const Invocation& invocation) {
         case Invocation::Action::watch: return run_watch(invocation);
         case Invocation::Action::wait_rebuild:
             return run_wait(invocation, "rebuild", view_rebuild);
+        case Invocation::Action::compare_wear:
+            return wear::run_compare(invocation.compare, invocation.wants_json);
         case Invocation::Action::wait_scrub: return run_wait(invocation, "scrub", view_scrub);
     }
     return kExitUsage;
