@@ -2,6 +2,8 @@
 #include "wl/planner_state.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "base/assert.h"
 
@@ -23,12 +25,38 @@ void set_offsets(const PlannerSettings& settings, std::vector<MemberState>& memb
     }
 }
 
-void set_shares(const PlannerSettings& settings, std::vector<MemberState>& members) {
+// The most that each member could take of all load: it holds one strip of a group at most, and so
+// many strips as the limit of fill allows.
+std::vector<double> largest_shares(const std::vector<MemberState>& members,
+                                   std::span<const PlannerGroup> groups, double load_all,
+                                   double fill_max) {
+    std::vector<double> rates;
+    for (const PlannerGroup& group : groups) {
+        double hottest = 0;
+        for (const PlannerStrip& strip : group.strips) {
+            hottest = std::max(hottest, strip.write_rate);
+        }
+        rates.push_back(hottest);
+    }
+    std::sort(rates.begin(), rates.end(), std::greater<>());
+    std::partial_sum(rates.begin(), rates.end(), rates.begin());
+    std::vector<double> caps;
+    for (const MemberState& m : members) {
+        if (!m.is_target) continue;
+        const auto strips = static_cast<std::size_t>(fill_max * m.candidate.extents_total);
+        const std::size_t held = std::min(strips, rates.size());
+        caps.push_back(held == 0 || load_all <= 0 ? 0 : rates[held - 1] / load_all);
+    }
+    return caps;
+}
+
+void set_shares(const PlannerSettings& settings, std::span<const double> caps,
+                std::vector<MemberState>& members) {
     std::vector<WearState> states;
     for (const MemberState& m : members) {
         if (m.is_target) states.push_back({m.candidate.wear + m.offset, m.endurance});
     }
-    const std::vector<double> shares = level_shares(states, settings.growth);
+    const std::vector<double> shares = level_shares(states, settings.growth, caps);
     std::size_t next = 0;
     for (MemberState& m : members) {
         if (m.is_target) m.share = shares[next++];
@@ -76,7 +104,8 @@ PlannerState::PlannerState(const PlannerSettings& settings,
         }
     }
     set_offsets(settings, members);
-    set_shares(settings, members);
+    const double limit = fill_limit(settings, fill);
+    set_shares(settings, largest_shares(members, groups, load_all, limit), members);
 }
 
 std::size_t PlannerState::place_of(MemberIndex member) const {

@@ -8,20 +8,13 @@
 
 namespace xsan::wl {
 
-std::vector<double> level_shares(std::span<const WearState> members, double growth) {
-    XSAN_ASSERT(growth > 0);
-    std::vector<std::size_t> order(members.size());
-    std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return members[a].wear < members[b].wear;
-    });
-    double budget = 0;  // point-bytes to be poured in
-    for (const WearState& m : members) {
-        XSAN_ASSERT(m.endurance > 0);
-        budget += growth * m.endurance;
-    }
-    // With the lowest n members under water the level is (budget + sum w e) / sum e; n is right
-    // when the next member stands at or above it.
+namespace {
+
+// The level to which `budget` (point-bytes) fills the members of `order`, who are sorted by wear.
+// With the lowest n under water it is (budget + sum w e) / sum e; n is right when the next stands
+// at or above it.
+double level_of(std::span<const WearState> members, std::span<const std::size_t> order,
+                double budget) {
     double level = 0;
     double endurance = 0;
     double floor = 0;
@@ -32,9 +25,38 @@ std::vector<double> level_shares(std::span<const WearState> members, double grow
         floor += m.wear * m.endurance;
         level = (budget + floor) / endurance;
     }
-    std::vector<double> shares;
+    return level;
+}
+
+}  // namespace
+
+std::vector<double> level_shares(std::span<const WearState> members, double growth,
+                                 std::span<const double> caps) {
+    XSAN_ASSERT(growth > 0 && (caps.empty() || caps.size() == members.size()));
+    std::vector<std::size_t> order(members.size());
+    std::iota(order.begin(), order.end(), 0u);
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return members[a].wear < members[b].wear;
+    });
+    double budget = 0;
     for (const WearState& m : members) {
-        shares.push_back(std::max(0.0, level - m.wear) * m.endurance / budget);
+        XSAN_ASSERT(m.endurance > 0);
+        budget += growth * m.endurance;
+    }
+    std::vector<double> shares(members.size());
+    double left = 1;  // of the budget, for those of `order`
+    while (!order.empty() && left > 0) {
+        const double level = level_of(members, order, left * budget);
+        double capped = 0;
+        std::erase_if(order, [&](std::size_t i) {
+            shares[i] = std::max(0.0, level - members[i].wear) * members[i].endurance / budget;
+            if (caps.empty() || shares[i] <= caps[i]) return false;
+            shares[i] = caps[i];
+            capped += caps[i];
+            return true;
+        });
+        if (capped == 0) break;
+        left -= capped;
     }
     return shares;
 }

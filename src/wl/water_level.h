@@ -15,17 +15,21 @@ struct WearState {
     double endurance = 0;  // bytes over its life, > 0
 };
 
-// The share of the next writes that each member should take, 0..1, sum 1 (empty for none): after as
-// many writes as would wear all members by `growth` points (> 0) on average, those members that
-// take any stand at one level L, and L is not above the wear of those that take none. Sorting, O(n
-// log n).
-std::vector<double> level_shares(std::span<const WearState> members, double growth);
+// The share of the next writes that each member should take, 0..1: after as many writes as would
+// wear all members by `growth` points (> 0) on average, those members that take any stand at one
+// level L, and L is not above the wear of those that take none. Sum 1 (empty for none).
+//
+// caps: by member, the largest share that it can take, 0..1; empty for no limits. A member whose
+// share would be above its cap gets the cap, and the others are levelled with what is left; the sum
+// is below 1 only where the caps sum to less. O(n log n), for each time that a cap is met.
+std::vector<double> level_shares(std::span<const WearState> members, double growth,
+                                 std::span<const double> caps = {});
 
 // Deliberate unevenness after Diff-RAID (Balakrishnan, Kadav, Prabhakaran, Malkhi: "Differential
 // RAID: rethinking RAID for SSD reliability", EuroSys 2010): drives of one age under one load reach
 // the end of their life together, so the most worn are kept apart.
 struct StaggerSettings {
-    double gap = 12;          // points between neighbours in the order of wear
+    double gap = 14;          // points between neighbours in the order of wear
     unsigned ranks = 4;       // so many gaps below the most worn; the others are level below these
     double begins_at = 20;    // wear of the most worn member at which gaps begin to open
     double complete_at = 70;  // and at which they are to be complete

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "wl/heat.h"
 #include "wl/water_level.h"
 
 namespace xsan::ctl::wear {
@@ -13,15 +14,27 @@ using nlohmann::json;
 constexpr const char* kPolicies[] = {"round_robin", "least_worn", "mixed",   "weighted_random",
                                      "load",        "staggered",  "adaptive"};
 
+// A member takes at most one strip's part of each group's writes and, where all groups are written
+// alike, no more than its extents hold.
 double cv_bound_of(const CompareOptions& options) {
     if (!options.replacements.empty()) return 0;
+    const double small_part = options.workload == WorkloadKind::sequential ? 0 : 1;
+    const std::vector<double> strips = wl::strip_write_shares(
+        options.data_strips, options.parity_strips, options.parity_fixed, small_part);
+    const double strip_max = *std::max_element(strips.begin(), strips.end());
+    const bool is_even =
+        options.workload == WorkloadKind::uniform || options.workload == WorkloadKind::sequential;
+    const double groups = static_cast<double>(groups_at_start(options));
     std::vector<wl::WearState> states;
+    std::vector<double> caps;
     double size = 0;
     for (std::size_t i = 0; i < options.ages.size(); i++) {
         states.push_back({options.ages[i], options.sizes[i]});
         size += options.sizes[i];
+        const double held = options.sizes[i] * options.extents / groups;
+        caps.push_back(strip_max * (is_even ? std::min(1.0, held) : 1.0));
     }
-    const std::vector<double> shares = wl::level_shares(states, options.growth);
+    const std::vector<double> shares = wl::level_shares(states, options.growth, caps);
     std::vector<double> wear;
     for (std::size_t i = 0; i < states.size(); i++) {
         wear.push_back(states[i].wear + shares[i] * options.growth * size / states[i].endurance);
