@@ -134,7 +134,9 @@ bool WearPlan::try_strip(const StripPlace& strip, std::size_t from) {
 std::optional<std::size_t> WearPlan::find_cold(const StripPlace& hot, std::size_t from,
                                                std::size_t to) const {
     const MemberState& target = state_.members[to];
-    if (target.used() + 1 <= limit_ * target.candidate.extents_total) return std::nullopt;
+    // One that has room needs no swap, and one above the limit is to be relieved.
+    const double used_max = limit_ * target.candidate.extents_total;
+    if (target.used() + 1 <= used_max || target.used() > used_max) return std::nullopt;
     if (!state_.may_join(hot, to)) return std::nullopt;
     int tries = kSwapTries;
     for (std::size_t i = target.strips.size(); i-- > 0 && tries > 0;) {

@@ -211,7 +211,7 @@ TEST_CASE("staggered places as if the offsets were wear", "[wl][policies]") {
     const auto fill = fills(pool);
     for (std::size_t i = 1; i < 5; i++) {
         CAPTURE(i, fill);
-        REQUIRE(fill[i - 1] - fill[i] == Approx(0.12).margin(0.01));
+        REQUIRE(fill[i - 1] - fill[i] == Approx(StaggerSettings{}.gap / 100).margin(0.01));
     }
 }
 
