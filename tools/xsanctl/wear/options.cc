@@ -130,13 +130,13 @@ Outcome<void> check_options(const CompareOptions& o) {
         XSAN_TRY_VOID(range("a size", size, 0.01, 100));
     XSAN_TRY_VOID(range("extents", o.extents, 100, 100000));
     XSAN_TRY_VOID(range("clusters of a group", o.clusters_per_group, 1, 1024));
-    XSAN_TRY_VOID(range("fill", o.fill, 0.01, 0.95));
+    XSAN_TRY_VOID(range("fill in percent", 100 * o.fill, 1, 95));
     XSAN_TRY_VOID(range("zipf's theta", o.theta, 0, 5));
     XSAN_TRY_VOID(range("days of a hot set", o.hot_days, 1, 36500));
     XSAN_TRY_VOID(range("growth", o.growth, 0.1, 1000));
     XSAN_TRY_VOID(range("rated writes", o.rated_writes, 1, 1e6));
     XSAN_TRY_VOID(range("writes per day", o.writes_per_day, 0.001, 1000));
-    XSAN_TRY_VOID(range("churn", o.churn, 0, 1));
+    XSAN_TRY_VOID(range("churn in percent", 100 * o.churn, 0, 100));
     const double days = o.growth / 100 * o.rated_writes / o.writes_per_day;
     if (days > 36500) {
         return usage(
