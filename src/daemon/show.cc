@@ -2,6 +2,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <array>
 
 #include "daemon/service.h"
 
@@ -52,13 +53,14 @@ namespace {
 constexpr std::array<const char*, raid::kWriteKinds> kWriteKindNames{"data",       "parity", "rebuild",
                                                                     "relocation", "zeros",  "log"};
 
-Service::Json describe_sum(std::uint64_t count, std::uint64_t bytes) {
-    return Service::Json::object({{"count", count}, {"bytes", bytes}});
+using Json = nlohmann::json;
+
+Json describe_sum(std::uint64_t count, std::uint64_t bytes) {
+    return Json::object({{"count", count}, {"bytes", bytes}});
 }
 
 // Since the pool was started.
-Service::Json describe_io(const pool::MemberStatus& status) {
-    using Json = Service::Json;
+Json describe_io(const pool::MemberStatus& status) {
     Json written = Json::object();
     for (std::size_t kind = 0; kind < raid::kWriteKinds; kind++) {
         const raid::IoSum& sum = status.traffic.writes_by_kind[kind];

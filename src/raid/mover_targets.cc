@@ -88,7 +88,8 @@ Task<Result<void>> Engine::take_target_errors(Mover& mover, std::span<dev::IoReq
         const MemberIndex member = mover.targets()[i].member;
         if (writes[i].length == 0) continue;
         if (writes[i].error.is_ok()) {
-            traffic_.count_write(member, WriteKind::rebuild, writes[i].length);
+            const WriteKind kind = mover.gives_up() ? WriteKind::rebuild : WriteKind::relocation;
+            traffic_.count_write(member, kind, writes[i].length);
             continue;
         }
         mover.fail();
