@@ -222,8 +222,10 @@ double Simulation::end_of_life_gap() const {
     std::vector<double> ends;
     for (const auto& history : histories_) {
         const auto trend = wl::wear_trend(history.points(), kTrendDays * kDaySeconds, 0);
-        const auto time = trend ? wl::time_to_wear(*trend, wl::kWearMax) : std::nullopt;
-        ends.push_back(time ? time->expected_seconds : std::numeric_limits<double>::infinity());
+        // Before now, for a member that is past its end.
+        const bool ends_once = trend && trend->rate > 0;
+        ends.push_back(ends_once ? (wl::kWearMax - trend->wear) / trend->rate
+                                 : std::numeric_limits<double>::infinity());
     }
     std::sort(ends.begin(), ends.end());
     const double rated_life = kDaySeconds * endurance_ / bytes_per_day_;
