@@ -72,8 +72,6 @@
     X(mover_log_kept, "movers", "records from before the move stay in the log")                     \
     X(mover_unlogged_writes, "movers", "unlogged writes are not durable when the table changes")    \
     X(mover_commit_in_doubt, "movers", "writes go on after a move whose commit is in doubt")        \
-    X(mover_outlives_source, "movers", "a move goes on where writes have missed its lost source")     \
-    X(mover_frees_early, "movers", "a vacated extent is free before its readers are gone")            \
     X(superblock_at_once, "superblock", "all four copies are written at once")                      \
     X(superblock_no_flush, "superblock", "no flush between the two pairs of copies")                \
     X(superblock_quorum, "superblock", "opening needs three copies that agree")                     \

@@ -115,7 +115,7 @@ void Pool::member_is_lost(MemberIndex member) {
     // Before anyone finds the strip lost and takes the target for it: a write that is under way may miss both.
     for (auto& [group, running] : movers_) {
         const bool is_source = running->relocation && running->relocation->order.from == member;
-        if (is_source && !mutant(Mutant::mover_outlives_source)) running->mover.fail();
+        if (is_source) running->mover.fail();
     }
     auto device = members_.detach(member);
     // Movers onto the member would go on writing to a device that is about to be closed.

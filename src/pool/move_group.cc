@@ -22,7 +22,7 @@ Task<void> Pool::move_group(RunningMover& running) {
         update_open(state().row(group)->scheme(), group);
         if (!running.replaced.empty()) {
             // Who reads by the row from before may still be at the old place.
-            if (!mutant(Mutant::mover_frees_early)) co_await engine_->quiescence().synchronize();
+            co_await engine_->quiescence().synchronize();
             release_source(running);
         }
         // While strips were lost, resync could not make all parity agree.
@@ -66,7 +66,6 @@ bool Pool::must_stop(const RunningMover& running) const {
     if (!running.relocation) return state().pool().rebuild_paused;
     if (is_held(running) || store_->is_broken()) return true;
     // What was lost is rebuilt first, all of it; that begins when this mover has ended.
-    if (mutant(Mutant::mover_outlives_source)) return false;
     return running.mover.has_failed() || groups_->lost_slots(*state().row(running.mover.group())) != 0;
 }
 

@@ -227,7 +227,7 @@ void StripeOp::drop(ec::StripMask strip) {
     view.present &= ~strip;
     if ((view.doubled & strip) == 0) return;
     view.doubled &= ~strip;
-    if (!mutant(Mutant::mover_outlives_source)) view.mover->fail();
+    view.mover->fail();
 }
 
 }  // namespace xsan::raid
