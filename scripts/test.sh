@@ -82,8 +82,10 @@ for part in "${parts[@]}"; do
             # Fewer states do not come by all cells of the matrix.
             full=()
             [ "$states" -lt 500000 ] || full=(--full-matrix)
-            simulate log 85 --policy log "${full[@]}"
+            simulate log 80 --policy log "${full[@]}"
             simulate resync 15 --policy resync
+            simulate relocate 5 --policy log --seed 500000 --focus relocate relocate pull_member return_member rebuild_wait \
+                write_error read_error flush_error vanish_at
             count sim/mutants tests/sim/mutants.py --quick
             ;;
         sanitize)
