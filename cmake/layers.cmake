@@ -10,6 +10,9 @@ target_compile_options(xsan_warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
     -Wold-style-cast $<$<BOOL:${XSAN_WERROR}>:-Werror>)
 target_include_directories(xsan_warnings INTERFACE ${CMAKE_SOURCE_DIR}/src)
+if(XSAN_BARE_TRAFFIC)
+    target_compile_definitions(xsan_warnings INTERFACE XSAN_BARE_TRAFFIC)
+endif()
 if(XSAN_MUTANTS)
     target_compile_definitions(xsan_warnings INTERFACE XSAN_MUTANTS)
 endif()

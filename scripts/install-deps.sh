@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing xsan needs on Debian 12 or newer, and nothing that is there already.
 # Run as root, or as a user who may sudo. Idempotent; quiet when there is nothing to do.
-# XSAN_PACKAGES=fuzz: also what scripts/fuzz.sh needs.
+# XSAN_PACKAGES=fuzz: also what scripts/fuzz.sh needs; =bench: what scripts/bench-instructions.sh needs.
 set -euo pipefail
 
 packages=(
@@ -14,6 +14,7 @@ packages=(
     jq xz-utils systemd udev mount procps
 )
 [ "${XSAN_PACKAGES:-}" != fuzz ] || packages+=(clang llvm libclang-rt-dev)
+[ "${XSAN_PACKAGES:-}" != bench ] || packages+=(valgrind)
 
 missing=()
 for package in "${packages[@]}"; do

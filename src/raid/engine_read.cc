@@ -40,9 +40,10 @@ Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
     co_await batch.wait();
 
     bool any_failed = false;
+    const unsigned reactor = Reactor::current().index();
     for (std::size_t i = 0; i < direct.size(); i++) {
         if (direct[i].request.error.is_ok()) {
-            traffic_.count_read(direct[i].place.member, direct[i].request.length);
+            traffic_.count_read(reactor, direct[i].place.member, direct[i].request.length);
         } else {
             any_failed = true;
         }
@@ -52,7 +53,7 @@ Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
         const auto one = task.take();
         if (!one) result = one;
     }
-    group_traffic_.count_read(range.group, range.length);
+    group_traffic_.count_read(reactor, range.group, range.length);
     if (!any_failed) co_return result;
 
     // The slow path reads the failed stripes' parts again, and heals.

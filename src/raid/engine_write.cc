@@ -120,7 +120,7 @@ Task<Result<void>> Engine::write_part(GroupIndex group, StripePart part, const s
         if (!doubts_.is_empty()) result = co_await clear_doubt(group, part.stripe);
         if (result) result = co_await write_locked(pending);
     }
-    if (result) group_traffic_.count_write(group, pending.bytes);
+    if (result) group_traffic_.count_write(Reactor::current().index(), group, pending.bytes);
     if (result && map_.has_bad_ranges(group)) {
         // Durable first: else a power cut could leave what stands in for the lost data, unmarked.
         result = co_await flush();

@@ -11,7 +11,7 @@
 
 #include "base/assert.h"
 #include "base/strong.h"
-#include "reactor/reactor.h"
+#include "raid/traffic.h"
 
 namespace xsan::raid {
 
@@ -30,8 +30,13 @@ class GroupTraffic {
         }
     }
 
-    void count_read(GroupIndex group, std::uint64_t bytes) { add(mine(group).read_bytes, bytes); }
-    void count_write(GroupIndex group, std::uint64_t bytes) { add(mine(group).written_bytes, bytes); }
+    // `reactor`: the current one.
+    void count_read(unsigned reactor, GroupIndex group, std::uint64_t bytes) {
+        if (kCountsAll) add(mine(reactor, group).read_bytes, bytes);
+    }
+    void count_write(unsigned reactor, GroupIndex group, std::uint64_t bytes) {
+        if (kCountsAll) add(mine(reactor, group).written_bytes, bytes);
+    }
 
     GroupSum total(GroupIndex group) const {
         GroupSum sum;
@@ -57,8 +62,7 @@ class GroupTraffic {
     static void add(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
         counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
     }
-    Counters& mine(GroupIndex group) {
-        const unsigned reactor = Reactor::current().index();
+    Counters& mine(unsigned reactor, GroupIndex group) {
         std::atomic<Chunk*>& place = per_reactor_[reactor][group.get() / kChunk];
         Chunk* chunk = place.load(std::memory_order_relaxed);
         if (chunk == nullptr) chunk = make(reactor, place);

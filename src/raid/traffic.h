@@ -19,6 +19,13 @@
 
 namespace xsan::raid {
 
+// False: only what flushes need, to find out what the rest costs.
+#ifdef XSAN_BARE_TRAFFIC
+inline constexpr bool kCountsAll = false;
+#else
+inline constexpr bool kCountsAll = true;
+#endif
+
 // What a write to a member carries.
 enum class WriteKind : std::uint8_t {
     data,        // data strips, of users' writes and of repairs
@@ -60,9 +67,19 @@ class Traffic {
         }
     }
 
-    void count_read(MemberIndex member, std::uint64_t bytes) { mine(member).reads.add(bytes); }
+    void count_read(MemberIndex member, std::uint64_t bytes) {
+        count_read(Reactor::current().index(), member, bytes);
+    }
+    // `reactor`: the current one.
+    void count_read(unsigned reactor, MemberIndex member, std::uint64_t bytes) {
+        if (kCountsAll) per_reactor_[reactor][member.get()].reads.add(bytes);
+    }
     void count_write(MemberIndex member, WriteKind kind, std::uint64_t bytes) {
-        mine(member).writes[static_cast<std::size_t>(kind)].add(bytes);
+        if (kCountsAll) {
+            mine(member).writes[static_cast<std::size_t>(kind)].add(bytes);
+        } else if (!is_made_durable(kind)) {
+            mine(member).writes[0].add_one();
+        }
     }
 
     MemberTraffic total(MemberIndex member) const {
@@ -119,8 +136,9 @@ class Traffic {
 
         void add(std::uint64_t more) {
             bytes.store(bytes.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-            count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+            add_one();
         }
+        void add_one() { count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
         void add_to(IoSum& sum) const {
             sum.count += count.load(std::memory_order_acquire);
             sum.bytes += bytes.load(std::memory_order_relaxed);
