@@ -42,6 +42,11 @@ Task<void> write_one(LogRig& rig, std::uint64_t block, unsigned& left) {
     left--;
 }
 
+Task<void> write_some(LogRig& rig, unsigned count, std::uint64_t seed, unsigned& left) {
+    Rng rng(seed);
+    for (unsigned i = 0; i < count; i++) co_await write_one(rig, rng.next() % 1024, left);
+}
+
 }  // namespace
 
 TEST_CASE("log: a 4 KiB write alone costs one append with FUA on each parity member") {
@@ -88,6 +93,33 @@ TEST_CASE("log: writes that arrive together share a batch") {
     CHECK(batches < 16);
     // At most P (d x 4 KiB + 4 KiB) a write, and a block for each batch.
     CHECK(now.bytes - before.bytes <= 16 * 2 * 2 * kBlock + batches * kBlock);
+}
+
+TEST_CASE("log: random writes of 4 KiB at depth 32 cost at most P (4 KiB + 4 KiB) each, and a block a batch") {
+    struct Case {
+        const char* scheme;
+        unsigned members;
+        unsigned parity;
+    };
+    for (const Case& c : {Case{"4+1", 5, 1}, Case{"4+2", 6, 2}, Case{"8+3", 11, 3}}) {
+        DYNAMIC_SECTION(c.scheme) {
+            constexpr unsigned kDepth = 32, kRounds = 50;
+            LogRig rig(c.scheme, c.members);
+            const auto before = rig.counters();
+            unsigned left = kDepth * kRounds;
+            rig.rig.world.run([](LogRig& r, unsigned& n) -> Task<void> {
+                std::vector<Task<void>> workers;
+                for (unsigned i = 0; i < kDepth; i++) workers.push_back(write_some(r, kRounds, i, n));
+                co_await when_all(std::span(workers));
+            }(rig, left));
+            REQUIRE(left == 0);
+            const auto now = rig.counters();
+            const std::uint64_t batches = now.batches - before.batches;
+            CHECK(now.bytes - before.bytes <= kDepth * kRounds * c.parity * 2 * kBlock + batches * kBlock);
+            // Each batch carries several: a write alone would make one on each parity member.
+            CHECK(batches < kDepth * kRounds * c.parity / 2);
+        }
+    }
 }
 
 TEST_CASE("log: a ring that fills up makes writers wait, and nothing is lost") {
