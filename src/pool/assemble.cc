@@ -171,12 +171,14 @@ void Pool::start_jobs() {
     rebuild_wake_.set();
 }
 
-// The groups that a commit changes for those who write to them: another row, or a cluster less.
+// The groups that a commit changes for those who write to them: another row, a cluster less, or a range given up.
 std::vector<GroupIndex> Pool::groups_changed(std::span<const meta::Record> records) const {
     std::vector<GroupIndex> groups;
     for (const meta::Record& record : records) {
         if (record.kind == meta::RecordKind::group_set && state().row(record.group) != nullptr)
             groups.push_back(record.group);
+        // What is rewritten meanwhile would be an error again.
+        if (record.kind == meta::RecordKind::bad_set) groups.push_back(record.bad.group);
         if (record.kind != meta::RecordKind::map_set) continue;
         const auto& map = *state().volumes().at(record.volume.id).map;
         for (const auto& change : record.entries) {

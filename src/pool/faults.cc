@@ -51,7 +51,28 @@ bool Pool::may_lose(std::span<const MemberIndex> members) const {
         }
         if (lost != lost_now && !groups_->survives(*row, lost)) return false;
     }
-    return true;
+    return std::ranges::all_of(movers_, [&](const auto& mover) { return may_lose_targets(*mover.second, members); });
+}
+
+// A relocation that is being committed: its row with the target in it may be the one that counts.
+bool Pool::may_lose_targets(const RunningMover& running, std::span<const MemberIndex> members) const {
+    const GroupIndex group = running.mover.group();
+    if (!running.is_committing || groups_->mapped_places(group) == 0) return true;
+    const GroupRow& row = *state().row(group);
+    const auto goes = [&](MemberIndex member) {
+        return is_going(member) || std::find(members.begin(), members.end(), member) != members.end();
+    };
+    ec::SlotMask lost = 0;
+    for (unsigned slot = 0; slot < row.strips().size(); slot++) {
+        const StripRef strip = row.strips()[slot];
+        const bool is_there = strip.state() == StripState::ok && members_.live(strip.member()) != nullptr;
+        if (!is_there || goes(strip.member())) lost |= ec::SlotMask{1} << slot;
+    }
+    for (const raid::MoveTarget& target : running.mover.targets()) {
+        const ec::SlotMask bit = ec::SlotMask{1} << target.slot;
+        lost = goes(target.member) ? lost | bit : lost & ~bit;
+    }
+    return lost == 0 || groups_->survives(row, lost);
 }
 
 Task<Result<void>> Pool::member_failed(MemberIndex member, Error why) {

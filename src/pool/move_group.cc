@@ -61,10 +61,11 @@ void Pool::release_targets(const RunningMover& running) {
     give_back(unused, kept);
 }
 
-bool Pool::must_stop(const RunningMover& running) const {
+bool Pool::must_stop(RunningMover& running) const {
     if (stopping_ || running.is_cancelled) return true;
-    if (!running.relocation) return state().pool().rebuild_paused;
-    if (is_held(running) || store_->is_broken()) return true;
+    if (!running.relocation) return state().pool().rebuild_paused || store_->is_broken();
+    if (is_held(running)) running.was_held = true;
+    if (running.was_held || store_->is_broken()) return true;
     // What was lost is rebuilt first, all of it; that begins when this mover has ended.
     return running.mover.has_failed() || groups_->lost_slots(*state().row(running.mover.group())) != 0;
 }
@@ -134,11 +135,12 @@ Task<Result<void>> Pool::commit_move(RunningMover& running) {
     if (mover.has_failed()) co_return Error{Errc::aborted};
     // The row as it is now: its strips on a member that was lost and came back meanwhile are stale.
     const GroupRow& row = *state().row(group);
+    if (running.relocation && lost_soon(row) != 0) co_return Error{Errc::aborted};
     std::vector<StripRef> strips(row.strips().begin(), row.strips().end());
     std::vector<StripRef> replaced;
     std::vector<meta::Record> records;
     for (const raid::MoveTarget& target : mover.targets()) {
-        if (members_.live(target.member) == nullptr || losing_.contains(target.member)) {
+        if (members_.live(target.member) == nullptr || is_going(target.member)) {
             co_return Error{Errc::aborted};
         }
         StripRef& strip = strips[target.slot];
@@ -167,7 +169,9 @@ Task<Result<void>> Pool::commit_move(RunningMover& running) {
     }
     record.strips = std::move(strips);
     records.push_back(std::move(record));
+    running.is_committing = true;
     const auto committed = co_await commit(std::move(records));
+    running.is_committing = false;
     if (!committed) co_return committed;
     if (running.relocation) {
         running.replaced = std::move(replaced);
@@ -178,7 +182,7 @@ Task<Result<void>> Pool::commit_move(RunningMover& running) {
 }
 
 // Keeps rebuilds below their rate, and relocations below theirs.
-Task<void> Pool::throttle(const RunningMover& running, std::uint64_t bytes) {
+Task<void> Pool::throttle(RunningMover& running, std::uint64_t bytes) {
     const std::uint64_t own = state().pool().rebuild_rate_max;
     const std::uint64_t rate = own != 0 ? own : environment_.rebuild_rate_max;
     if (running.relocation) {

@@ -39,6 +39,7 @@ class MoveQueue {
     void set_rate_max(std::optional<std::uint64_t> rate) { rate_max_ = rate; }
 
     std::size_t waiting() const { return queue_.size(); }
+    bool has_background() const { return !queue_.empty() && !queue_.back().by_command; }
     const Entry* find(GroupIndex group) const {
         const auto at = std::ranges::find(queue_, group, group_of);
         return at == queue_.end() ? nullptr : &*at;

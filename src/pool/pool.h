@@ -248,6 +248,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
         std::uint64_t bytes_done = 0;
         std::optional<MoveQueue::Entry> relocation;  // else a rebuild
         bool is_cancelled = false;
+        bool was_held = false;       // it stopped because the queue is paused
+        bool is_committing = false;  // the row with its targets may be the truth already
         std::vector<StripRef> replaced;  // by its commit: free once nobody reads there any more
         RunningMover(GroupIndex group, std::vector<raid::MoveTarget> targets, std::uint32_t stripes,
                      std::uint64_t bytes_total, std::optional<MoveQueue::Entry> entry = {})
@@ -317,6 +319,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     bool is_going(MemberIndex member) const;
     ec::SlotMask lost_soon(const GroupRow& row) const;
     bool may_lose(std::span<const MemberIndex> members) const;
+    bool may_lose_targets(const RunningMover& running, std::span<const MemberIndex> members) const;
     void member_is_lost(MemberIndex member);
     Task<void> retire_device(std::unique_ptr<dev::BlockDevice> device);
     meta::MemberCounters counters_of(MemberIndex member) const;
@@ -350,9 +353,9 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> run_mover(RunningMover& running);
     Task<Result<void>> commit_move(RunningMover& running);
     void release_targets(const RunningMover& running);
-    bool must_stop(const RunningMover& running) const;
+    bool must_stop(RunningMover& running) const;
     void release_source(const RunningMover& running);
-    Task<void> throttle(const RunningMover& running, std::uint64_t bytes);
+    Task<void> throttle(RunningMover& running, std::uint64_t bytes);
 
     // relocate.cc
     Outcome<void> check_can_commit() const;
@@ -360,7 +363,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<void> start_moves_later();
     bool is_held(const RunningMover& running) const;
     void start_moves();
-    bool may_start(const MoveQueue::Entry& entry) const;
+    bool may_start_in_background() const;
     Outcome<void> check_target(const MoveOrder& order, const GroupRow& row) const;
     Outcome<void> begin_relocation(const MoveQueue::Entry& entry);
     void add_move(const MoveQueue::Entry& entry);

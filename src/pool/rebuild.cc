@@ -222,6 +222,7 @@ bool Pool::relocations_hide_damage() const {
 
 // By command, of one group: before all others, and beside as many as run.
 Outcome<GroupStatus> Pool::rebuild_group(GroupIndex group) {
+    if (stopping_) return refuse_stopping();
     XSAN_TRY_VOID(group_status(group));
     const GroupRow& row = *state().row(group);
     const ec::SlotMask lost = groups_->lost_slots(row);

@@ -204,18 +204,22 @@ bool Pool::is_held(const RunningMover& running) const {
     return running.relocation && !running.relocation->by_command && moves_.is_paused();
 }
 
-// What has lost redundancy goes before what only lies in the wrong place.
-bool Pool::may_start(const MoveQueue::Entry& entry) const {
-    if (movers_.contains(entry.order.group) || reserved_groups_.contains(entry.order.group)) return false;
-    if (entry.by_command) return true;
-    const bool is_rebuilding = rebuilds_running() > 0 ||
-                               (!state().pool().rebuild_paused && rebuild_status().pending_groups > 0);
-    return !moves_.is_paused() && !is_rebuilding && check_can_commit().has_value();
+// What has lost redundancy goes before what only lies in the wrong place. Looks at all groups at the end.
+bool Pool::may_start_in_background() const {
+    if (!moves_.has_background() || moves_.is_paused() || rebuilds_running() > 0) return false;
+    if (!check_can_commit()) return false;
+    return state().pool().rebuild_paused || rebuild_status().pending_groups == 0;
 }
 
 void Pool::start_moves() {
-    while (!stopping_ && moves_.running() < kMovesAtOnce) {
-        const auto entry = moves_.take([this](const MoveQueue::Entry& e) { return may_start(e); });
+    if (stopping_ || moves_.waiting() == 0 || moves_.running() >= kMovesAtOnce) return;
+    const bool with_background = may_start_in_background();
+    const auto may_start = [&](const MoveQueue::Entry& entry) {
+        if (movers_.contains(entry.order.group) || reserved_groups_.contains(entry.order.group)) return false;
+        return entry.by_command || with_background;
+    };
+    while (moves_.running() < kMovesAtOnce) {
+        const auto entry = moves_.take(may_start);
         if (!entry) return;
         const auto begun = begin_relocation(*entry);
         if (begun) continue;
@@ -234,16 +238,7 @@ Outcome<void> Pool::begin_relocation(const MoveQueue::Entry& entry) {
     for (const StripRef& strip : row.strips()) {
         if (strip.member() != order.from) others.push_back(strip.member());
     }
-    // The placement extension is asked as for a choice of one, so that it knows.
-    auto candidates = members();
-    std::erase_if(candidates, [&order](const auto& c) { return c.member != order.to; });
-    wl::MemberRequest request;
-    request.candidates = candidates;
-    request.members_used = others;
-    request.strips = 1;
-    request.strips_min = 1;
-    request.seed = rng_.next();
-    XSAN_TRY_VOID(placement_->select_members(request));
+    placement_->on_strip_placed(order.to, others);
     const auto extent = members_.slot(order.to).extents.allocate();
     XSAN_ASSERT(extent.has_value());
     const ec::Scheme& scheme = groups_->codec(row.scheme()).scheme();
@@ -278,7 +273,7 @@ void Pool::relocation_ended(const RunningMover& running, const Result<void>& res
         log(LogLevel::info, "pool {}: group {} has moved to {}", name(), group, describe_member(entry.order.to));
     } else if (running.is_cancelled || stopping_) {
         how = MoveQueue::End::cancelled;
-    } else if (is_held(running) && result.error().code == Errc::aborted && !running.mover.has_failed()) {
+    } else if (running.was_held && result.error().code == Errc::aborted && !running.mover.has_failed()) {
         moves_.put_back(entry);
         watch_moves();
         return;

@@ -300,7 +300,10 @@ Task<void> StripeLog::write_again(Lane& lane, Outgoing& out) {
     dev::IoBatch batch;
     batch.submit(*out.device, out.io);
     co_await batch.wait();
-    if (out.io.error.is_ok()) co_return;
+    if (out.io.error.is_ok()) {
+        engine_->traffic().count_write(out.member, raid::WriteKind::log, out.bytes());
+        co_return;
+    }
     std::lock_guard guard(lane.lock);
     out.ring->head = out.position;
     if (!out.ring->batches.empty() && out.ring->batches.back().position == out.position) {

@@ -53,7 +53,7 @@ Task<Result<void>> Engine::read(GroupRange range, std::byte* out) {
         const auto one = task.take();
         if (!one) result = one;
     }
-    group_traffic_.count_read(reactor, range.group, range.length);
+    if (result) group_traffic_.count_read(reactor, range.group, range.length);
     if (!any_failed) co_return result;
 
     // The slow path reads the failed stripes' parts again, and heals.

@@ -89,7 +89,12 @@ Task<bool> Engine::settle(StripeOp& op, const StripeWrite& write, std::span<cons
         for (const RowMask& failure : failures) {
             if (overlap(failure.rows, segment.rows)) failed |= failure.strips;
         }
-        if (failed == 0 || op.scheme().parity_strips == 0) continue;
+        if (failed != 0 && op.scheme().parity_strips == 0) {
+            // What a mover's target holds now is not what its source holds.
+            if ((failed & op.view().doubled) != 0) op.view().mover->fail();
+            continue;
+        }
+        if (failed == 0) continue;
         StripeOp found(context(), row, movers_.find(group), group, stripe, segment.rows);
         // A member that the pool has lost for another reason meanwhile is as one whose loss was recorded.
         failed &= found.view().present;

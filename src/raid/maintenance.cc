@@ -62,7 +62,8 @@ Task<Result<void>> Engine::resync_stripe(GroupIndex group, StripeIndex stripe) {
     KeyedLock::Guard interlock(interlock_, key(group, stripe), KeyedLock::Mode::exclusive);
 
     const GroupRow* row = map_.row(group);
-    if (row == nullptr || !map_.takes_writes(group)) co_return Result<void>{};
+    if (row == nullptr) co_return Result<void>{};
+    if (!map_.takes_writes(group)) co_return Error{Errc::io_error};
     const ec::Scheme& scheme = map_.codec(row->scheme()).scheme();
     if (scheme.parity_strips == 0) co_return Result<void>{};
     StripeOp op(context(), *row, movers_.find(group), group, stripe, {0, scheme.strip_bytes});

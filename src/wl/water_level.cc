@@ -48,14 +48,14 @@ std::vector<double> level_shares(std::span<const WearState> members, double grow
     while (!order.empty() && left > 0) {
         const double level = level_of(members, order, left * budget);
         double capped = 0;
-        std::erase_if(order, [&](std::size_t i) {
+        const auto erased = std::erase_if(order, [&](std::size_t i) {
             shares[i] = std::max(0.0, level - members[i].wear) * members[i].endurance / budget;
             if (caps.empty() || shares[i] <= caps[i]) return false;
             shares[i] = caps[i];
             capped += caps[i];
             return true;
         });
-        if (capped == 0) break;
+        if (erased == 0) break;
         left -= capped;
     }
     return shares;

@@ -304,6 +304,40 @@ TEST_CASE("a target that fails ends the move: the group is as before and nothing
     }
 }
 
+// Of a scheme without parity the source is all there is: it must not be given up for a target that is lost in the
+// very commit that puts the group there.
+TEST_CASE("a target that fails in the commit of its move takes nothing with it") {
+    RigOptions options = wide();
+    options.scheme = "2+0";
+    options.members = 2;
+    Filled filled(options);
+    Rig& rig = filled.rig;
+    rig.add_drive(options.member_bytes);
+    std::vector<pool::NewDevice> devices;
+    devices.push_back(rig.plug(2));
+    rig.require(rig.world.run(rig.pool->add(devices)));
+    const MoveOrder order{GroupIndex{0}, rig.pool->state().row(GroupIndex{0})->strips()[0].member(), member(2)};
+    REQUIRE(rig.pool->groups().mapped_places(order.group) > 0);
+    sim::FaultRule rule;
+    rule.on = dev::IoKind::write;
+    const meta::MemberLayout layout = rig.pool->state().members()[order.to.get()]->layout;
+    rule.offset = layout.log_offset();
+    rule.length = layout.metadata_log_bytes;
+    filled.drive(order.to).faults().add(rule);
+    REQUIRE(filled.relocate(order));
+    REQUIRE(filled.wait_for_moves());
+    filled.require_content();
+    if (rig.state_of(order.to.get()) != meta::MemberState::in_sync) {
+        // Lost before the commit.
+        CHECK(filled.is_on(order, order.from));
+    }
+    filled.drive(order.to).faults().clear();
+    rig.abandon();
+    rig.require(rig.assemble());
+    filled.require_content();
+    rig.stop();
+}
+
 TEST_CASE("a source that fails while its strip moves: the rebuild takes over, under load too") {
     for (unsigned when = 0; when < 12; when++) {
         CAPTURE(when);
