@@ -26,13 +26,20 @@ bool Pool::is_going(MemberIndex member) const {
 }
 
 // Strips that are lost now or in a moment.
-ec::SlotMask Pool::lost_soon(const GroupRow& row) const {
+ec::SlotMask Pool::lost_soon(const GroupRow& row) const { return lost_without(row, {}); }
+
+// The same without these members as well.
+ec::SlotMask Pool::lost_without(const GroupRow& row, std::span<const MemberIndex> members) const {
     ec::SlotMask lost = groups_->lost_slots(row);
     const auto strips = row.strips();
     for (std::size_t i = 0; i < strips.size(); i++) {
-        if (strips[i].state() != StripState::none && is_going(strips[i].member())) lost |= ec::SlotMask{1} << i;
+        if (strips[i].state() != StripState::none && goes(strips[i].member(), members)) lost |= ec::SlotMask{1} << i;
     }
     return lost;
+}
+
+bool Pool::goes(MemberIndex member, std::span<const MemberIndex> members) const {
+    return is_going(member) || std::ranges::find(members, member) != members.end();
 }
 
 // Members may be lost when every group that holds data stays decodable without them. Members whose loss is
@@ -42,14 +49,8 @@ bool Pool::may_lose(std::span<const MemberIndex> members) const {
         const GroupIndex group{g};
         const GroupRow* row = state().row(group);
         if (row == nullptr || groups_->mapped_places(group) == 0) continue;
-        const ec::SlotMask lost_now = groups_->lost_slots(*row);
-        ec::SlotMask lost = lost_soon(*row);
-        const auto strips = row->strips();
-        for (std::size_t i = 0; i < strips.size(); i++) {
-            const bool goes = std::find(members.begin(), members.end(), strips[i].member()) != members.end();
-            if (strips[i].state() != StripState::none && goes) lost |= ec::SlotMask{1} << i;
-        }
-        if (lost != lost_now && !groups_->survives(*row, lost)) return false;
+        const ec::SlotMask lost = lost_without(*row, members);
+        if (lost != groups_->lost_slots(*row) && !groups_->survives(*row, lost)) return false;
     }
     return std::ranges::all_of(movers_, [&](const auto& mover) { return may_lose_targets(*mover.second, members); });
 }
@@ -59,18 +60,10 @@ bool Pool::may_lose_targets(const RunningMover& running, std::span<const MemberI
     const GroupIndex group = running.mover.group();
     if (!running.is_committing || groups_->mapped_places(group) == 0) return true;
     const GroupRow& row = *state().row(group);
-    const auto goes = [&](MemberIndex member) {
-        return is_going(member) || std::find(members.begin(), members.end(), member) != members.end();
-    };
-    ec::SlotMask lost = 0;
-    for (unsigned slot = 0; slot < row.strips().size(); slot++) {
-        const StripRef strip = row.strips()[slot];
-        const bool is_there = strip.state() == StripState::ok && members_.live(strip.member()) != nullptr;
-        if (!is_there || goes(strip.member())) lost |= ec::SlotMask{1} << slot;
-    }
+    ec::SlotMask lost = lost_without(row, members);
     for (const raid::MoveTarget& target : running.mover.targets()) {
         const ec::SlotMask bit = ec::SlotMask{1} << target.slot;
-        lost = goes(target.member) ? lost | bit : lost & ~bit;
+        lost = goes(target.member, members) ? lost | bit : lost & ~bit;
     }
     return lost == 0 || groups_->survives(row, lost);
 }

@@ -16,6 +16,14 @@ std::uint32_t cluster_bytes_of(const ec::Scheme& scheme, std::uint64_t extent_by
     return static_cast<std::uint32_t>(std::min(wanted, stripes_in_group) * stripe);
 }
 
+std::vector<MemberIndex> holders(std::span<const StripRef> strips, std::optional<MemberIndex> except) {
+    std::vector<MemberIndex> members;
+    for (const StripRef& strip : strips) {
+        if (strip.state() != StripState::none && strip.member() != except) members.push_back(strip.member());
+    }
+    return members;
+}
+
 GroupTable::GroupTable(const meta::State& state, MemberTable& members)
     : state_(state),
       members_(members),

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "ec/codec.h"
@@ -105,6 +107,9 @@ class GroupTable final : public raid::GroupMap {
     std::map<GroupIndex, Places> used_places_;
     std::uint64_t strips_in_use_ = 0;
 };
+
+// The members that hold these strips of a group, without one.
+std::vector<MemberIndex> holders(std::span<const StripRef> strips, std::optional<MemberIndex> except = {});
 
 // Bytes of data per cluster: a power of two of stripes, as near below 1 MiB as they come, at least one.
 std::uint32_t cluster_bytes_of(const ec::Scheme& scheme, std::uint64_t extent_bytes);

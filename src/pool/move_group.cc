@@ -12,6 +12,11 @@ namespace {
 
 constexpr unsigned kStripesAtOnce = 4;
 
+// Is the target the place that the row has for the strip already?
+bool is_in_place(const StripRef& strip, const raid::MoveTarget& target) {
+    return strip.state() != StripState::none && strip.member() == target.member && strip.extent() == target.extent;
+}
+
 }  // namespace
 
 Task<void> Pool::move_group(RunningMover& running) {
@@ -47,24 +52,18 @@ void Pool::release_targets(const RunningMover& running) {
     const GroupRow* row = state().row(running.mover.group());
     std::vector<StripRef> unused;
     for (const raid::MoveTarget& target : running.mover.targets()) {
-        const StripRef in_row = row->strips()[target.slot];
-        const bool own = in_row.state() != StripState::none && in_row.member() == target.member &&
-                         in_row.extent() == target.extent;
-        if (!own) unused.emplace_back(target.member, target.extent, StripState::ok);
+        if (is_in_place(row->strips()[target.slot], target)) continue;
+        unused.emplace_back(target.member, target.extent, StripState::ok);
     }
-    std::vector<MemberIndex> kept;
-    for (const StripRef& strip : row->strips()) {
-        // A strip that was to be moved does not share the group with its target.
-        const bool is_source = running.relocation && strip.member() == running.relocation->order.from;
-        if (strip.state() != StripState::none && !is_source) kept.push_back(strip.member());
-    }
-    give_back(unused, kept);
+    // A strip that was to be moved does not share the group with its target.
+    std::optional<MemberIndex> source;
+    if (running.relocation) source = running.relocation->order.from;
+    give_back(unused, holders(row->strips(), source));
 }
 
-bool Pool::must_stop(RunningMover& running) const {
+bool Pool::must_stop(const RunningMover& running) const {
     if (stopping_ || running.is_cancelled) return true;
     if (!running.relocation) return state().pool().rebuild_paused || store_->is_broken();
-    if (is_held(running)) running.was_held = true;
     if (running.was_held || store_->is_broken()) return true;
     // What was lost is rebuilt first, all of it; that begins when this mover has ended.
     return running.mover.has_failed() || groups_->lost_slots(*state().row(running.mover.group())) != 0;
@@ -144,9 +143,7 @@ Task<Result<void>> Pool::commit_move(RunningMover& running) {
             co_return Error{Errc::aborted};
         }
         StripRef& strip = strips[target.slot];
-        const bool in_place = strip.state() != StripState::none && strip.member() == target.member &&
-                              strip.extent() == target.extent;
-        if (strip.state() != StripState::none && !in_place) replaced.push_back(strip);
+        if (strip.state() != StripState::none && !is_in_place(strip, target)) replaced.push_back(strip);
         strip = StripRef(target.member, target.extent, StripState::ok);
         const meta::Member& member = *state().members()[target.member.get()];
         if (member.spare) {
@@ -163,10 +160,7 @@ Task<Result<void>> Pool::commit_move(RunningMover& running) {
     record.group = group;
     record.scheme_id = row.scheme();
     record.generation = row.generation() + 1;
-    std::vector<MemberIndex> kept;
-    for (const StripRef& strip : strips) {
-        if (strip.state() != StripState::none) kept.push_back(strip.member());
-    }
+    const std::vector<MemberIndex> kept = holders(strips);
     record.strips = std::move(strips);
     records.push_back(std::move(record));
     running.is_committing = true;
@@ -182,7 +176,7 @@ Task<Result<void>> Pool::commit_move(RunningMover& running) {
 }
 
 // Keeps rebuilds below their rate, and relocations below theirs.
-Task<void> Pool::throttle(RunningMover& running, std::uint64_t bytes) {
+Task<void> Pool::throttle(const RunningMover& running, std::uint64_t bytes) {
     const std::uint64_t own = state().pool().rebuild_rate_max;
     const std::uint64_t rate = own != 0 ? own : environment_.rebuild_rate_max;
     if (running.relocation) {

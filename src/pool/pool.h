@@ -248,7 +248,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
         std::uint64_t bytes_done = 0;
         std::optional<MoveQueue::Entry> relocation;  // else a rebuild
         bool is_cancelled = false;
-        bool was_held = false;       // it stopped because the queue is paused
+        bool was_held = false;       // the queue was paused: it stops, and waits again
         bool is_committing = false;  // the row with its targets may be the truth already
         std::vector<StripRef> replaced;  // by its commit: free once nobody reads there any more
         RunningMover(GroupIndex group, std::vector<raid::MoveTarget> targets, std::uint32_t stripes,
@@ -318,6 +318,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> lose_member(MemberIndex member, meta::MemberState state, Error why);
     bool is_going(MemberIndex member) const;
     ec::SlotMask lost_soon(const GroupRow& row) const;
+    ec::SlotMask lost_without(const GroupRow& row, std::span<const MemberIndex> members) const;
+    bool goes(MemberIndex member, std::span<const MemberIndex> members) const;
     bool may_lose(std::span<const MemberIndex> members) const;
     bool may_lose_targets(const RunningMover& running, std::span<const MemberIndex> members) const;
     void member_is_lost(MemberIndex member);
@@ -353,15 +355,14 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<Result<void>> run_mover(RunningMover& running);
     Task<Result<void>> commit_move(RunningMover& running);
     void release_targets(const RunningMover& running);
-    bool must_stop(RunningMover& running) const;
+    bool must_stop(const RunningMover& running) const;
     void release_source(const RunningMover& running);
-    Task<void> throttle(RunningMover& running, std::uint64_t bytes);
+    Task<void> throttle(const RunningMover& running, std::uint64_t bytes);
 
     // relocate.cc
     Outcome<void> check_can_commit() const;
     void watch_moves();
     Task<void> start_moves_later();
-    bool is_held(const RunningMover& running) const;
     void start_moves();
     bool may_start_in_background() const;
     Outcome<void> check_target(const MoveOrder& order, const GroupRow& row) const;

@@ -174,8 +174,13 @@ std::size_t Pool::cancel_moves(std::optional<GroupIndex> group) {
     return count;
 }
 
+// Those that run end, and wait again: a mover that stood still would make each write of its group cost one more.
 void Pool::pause_moves(bool paused) {
     moves_.set_paused(paused);
+    for (auto& [group, running] : movers_) {
+        const bool is_in_background = running->relocation && !running->relocation->by_command;
+        if (paused && is_in_background) running->was_held = true;
+    }
     start_moves();
 }
 
@@ -197,11 +202,6 @@ Task<void> Pool::start_moves_later() {
         start_moves();
     }
     is_watching_moves_ = false;
-}
-
-// A mover that stood still would make each write of its group cost one more.
-bool Pool::is_held(const RunningMover& running) const {
-    return running.relocation && !running.relocation->by_command && moves_.is_paused();
 }
 
 // What has lost redundancy goes before what only lies in the wrong place. Looks at all groups at the end.
@@ -234,11 +234,7 @@ Outcome<void> Pool::begin_relocation(const MoveQueue::Entry& entry) {
     XSAN_TRY_VOID(check_move(order));
     const GroupRow& row = *state().row(order.group);
     const unsigned slot = *slot_on(row, order.from);
-    std::vector<MemberIndex> others;
-    for (const StripRef& strip : row.strips()) {
-        if (strip.member() != order.from) others.push_back(strip.member());
-    }
-    placement_->on_strip_placed(order.to, others);
+    placement_->on_strip_placed(order.to, holders(row.strips(), order.from));
     const auto extent = members_.slot(order.to).extents.allocate();
     XSAN_ASSERT(extent.has_value());
     const ec::Scheme& scheme = groups_->codec(row.scheme()).scheme();
@@ -257,12 +253,8 @@ Outcome<void> Pool::begin_relocation(const MoveQueue::Entry& entry) {
 
 // The old place, which nobody reads any more.
 void Pool::release_source(const RunningMover& running) {
-    std::vector<MemberIndex> others;
-    for (const StripRef& strip : state().row(running.mover.group())->strips()) {
-        const bool is_target = strip.member() == running.relocation->order.to;
-        if (strip.state() != StripState::none && !is_target) others.push_back(strip.member());
-    }
-    give_back(running.replaced, others);
+    const GroupRow& row = *state().row(running.mover.group());
+    give_back(running.replaced, holders(row.strips(), running.relocation->order.to));
 }
 
 void Pool::relocation_ended(const RunningMover& running, const Result<void>& result) {

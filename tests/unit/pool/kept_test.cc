@@ -64,6 +64,12 @@ struct Kept : Rig {
         }
         CHECK(holds(v, kStripe, 4 * kMiB - kStripe));
     }
+    void rebuild_and_check() {
+        require(world.run(pool->set_rebuild(false, std::nullopt)));
+        REQUIRE(wait_for_rebuild());
+        check_content();
+        require_clean_scrub();
+    }
     void start_again() {
         drives[failing]->faults().clear();
         abandon();
@@ -122,10 +128,7 @@ TEST_CASE("a rebuild waits for the start that finishes a kept write, and is righ
     CHECK(rig.pool->rebuild_status().pending_groups > 0);
     rig.start_again();
     rig.check_content();
-    rig.require(rig.world.run(rig.pool->set_rebuild(false, std::nullopt)));
-    REQUIRE(rig.wait_for_rebuild());
-    rig.check_content();
-    rig.require_clean_scrub();
+    rig.rebuild_and_check();
     rig.stop();
 }
 
@@ -145,10 +148,7 @@ TEST_CASE("the drive that was lost comes back after a kept write, and holds what
     rig.leave_one_unsettled();
     rig.drives[rig.lost]->come_back();
     rig.start_again();
-    rig.require(rig.world.run(rig.pool->set_rebuild(false, std::nullopt)));
-    REQUIRE(rig.wait_for_rebuild());
-    rig.check_content();
-    rig.require_clean_scrub();
+    rig.rebuild_and_check();
     rig.stop();
 }
 

@@ -6,6 +6,13 @@ namespace {
 
 constexpr std::uint64_t kBlock = 4096;
 
+struct Case {
+    const char* scheme;
+    unsigned members;
+    unsigned parity;
+};
+constexpr Case kCases[] = {{"4+1", 5, 1}, {"4+2", 6, 2}, {"8+3", 11, 3}};
+
 struct LogRig {
     Rig rig;
     pool::Volume* volume = nullptr;
@@ -50,12 +57,7 @@ Task<void> write_some(LogRig& rig, unsigned count, std::uint64_t seed, unsigned&
 }  // namespace
 
 TEST_CASE("log: a 4 KiB write alone costs one append with FUA on each parity member") {
-    struct Case {
-        const char* scheme;
-        unsigned members;
-        unsigned parity;
-    };
-    for (const Case& c : {Case{"4+1", 5, 1}, Case{"4+2", 6, 2}, Case{"8+3", 11, 3}}) {
+    for (const Case& c : kCases) {
         DYNAMIC_SECTION(c.scheme) {
             LogRig rig(c.scheme, c.members);
             const auto before = rig.counters();
@@ -96,12 +98,7 @@ TEST_CASE("log: writes that arrive together share a batch") {
 }
 
 TEST_CASE("log: random writes of 4 KiB at depth 32 cost at most P (4 KiB + 4 KiB) each, and a block a batch") {
-    struct Case {
-        const char* scheme;
-        unsigned members;
-        unsigned parity;
-    };
-    for (const Case& c : {Case{"4+1", 5, 1}, Case{"4+2", 6, 2}, Case{"8+3", 11, 3}}) {
+    for (const Case& c : kCases) {
         DYNAMIC_SECTION(c.scheme) {
             constexpr unsigned kDepth = 32, kRounds = 50;
             LogRig rig(c.scheme, c.members);

@@ -88,6 +88,10 @@ check() { # NUMBER
         >"$work/check.log" 2>&1
 }
 
+checked() { # WHAT: of all states
+    sed -n "s/^checked.* \([0-9]*\) $1.*/\1/p" "$work/check.log" | awk '{n += $1} END {print n + 0}'
+}
+
 # one_cut NUMBER: adds to the sums; status 1 when a state is wrong
 states=0 dropped=0 torn=0 blocks=0 given_up=0 failed=0
 one_cut() {
@@ -107,8 +111,7 @@ one_cut() {
     dropped=$((dropped + $(sum dropped))) torn=$((torn + $(sum torn)))
     check "$number" || { cat "$work/check.log"; return 1; }
     states=$((states + $(grep -c '^checked' "$work/check.log")))
-    blocks=$((blocks + $(sed -n 's/^checked.*: \([0-9]*\) blocks.*/\1/p' "$work/check.log" | awk '{n += $1} END {print n + 0}')))
-    given_up=$((given_up + $(sed -n 's/^checked.* \([0-9]*\) given up.*/\1/p' "$work/check.log" | awk '{n += $1} END {print n + 0}')))
+    blocks=$((blocks + $(checked blocks))) given_up=$((given_up + $(checked "given up")))
     [ -z "$verbose" ] || { cat "$work/times"; sed 's/^/  /' "$work/check.log"; }
     echo "$what: well ($(sum dropped) writes dropped, $(sum torn) torn, $((SECONDS - began)) s)"
 }
