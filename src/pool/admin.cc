@@ -145,6 +145,7 @@ Task<Outcome<void>> Pool::add(std::vector<NewDevice>& devices) {
         members_.attach(index, std::move(devices[i].device), members[i].layout);
         groups_->set_member_limit(index.get() + 1u);
         XSAN_CO_TRY_VOID(go_live(index));
+        note_event(EventKind::member_added, fmt::format("{} has joined", describe_member(index)));
         retry_rebuild();
     }
     co_return Outcome<void>{};

@@ -32,9 +32,14 @@ Result<std::vector<StripRef>> Pool::choose_strips(SchemeId scheme) {
     // Only where members are missing may a group leave strips on none; it is rebuilt first.
     request.strips_min = healthy >= s.total_strips() ? s.total_strips()
                                                      : s.total_strips() - s.losses_promised();
+    request.parity_fixed = s.layout == ec::Layout::fixed && s.kind == ec::CodeKind::parity;
     request.fill_in_order = s.kind == ec::CodeKind::linear;
     request.seed = rng_.next();
+    std::string reasons;
+    const bool is_wordy = log_sink() != nullptr && log_sink()->wants(LogLevel::debug);
+    if (is_wordy) request.reasons = &reasons;
     auto chosen = placement_->select_members(request);
+    if (is_wordy) log(LogLevel::debug, "pool {}: members for a group: {}", name(), reasons);
     if (!chosen) return Error{Errc::no_space};
     // raid4 keeps parity on the last member, so each member has a slot of its own, also while one is away.
     if (s.members_exact()) {

@@ -57,6 +57,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
         const auto back = co_await pool->readmit(*f);
         if (!back) log(LogLevel::warning, "pool {}: {}: {}", pool->name(), path, back.error().message);
     }
+    if (pool->wear_ != nullptr) co_await pool->wear_->load();
     // Not before: what came back is rebuilt in place, not elsewhere.
     pool->start_jobs();
     co_return pool;
@@ -109,6 +110,7 @@ void Pool::start_running() {
     const Scrub::Context scrub{*store_, *groups_, *engine_, tasks_, environment_.scrub_rate_max};
     scrub_ = std::make_unique<Scrub>(scrub);
 
+    if (environment_.wear.enabled) wear_ = std::make_unique<Wear>(*this, environment_.wear);
     start_placement();
 
     marks_dirty_ = state().pool().consistency == meta::Consistency::resync;
@@ -168,6 +170,7 @@ void Pool::start_jobs() {
     tasks_.spawn(clean_loop());
     scrub_->load();
     tasks_.spawn(resync_then_scrub());
+    if (wear_ != nullptr) wear_->start();
     rebuild_wake_.set();
 }
 
@@ -214,6 +217,7 @@ Task<void> Pool::stop_jobs() {
     co_await admin_gate_.close();
     stopping_ = true;
     scrub_->stop();
+    if (wear_ != nullptr) wear_->stop();
     rebuild_wake_.set();
     mover_done_.wake_all();
     co_await tasks_.join();
@@ -251,6 +255,7 @@ Task<Outcome<void>> Pool::stop() {
     }
     co_await persist_counters();
     if (flushed) scrub_->keep();
+    if (wear_ != nullptr) co_await wear_->keep();
     co_await tasks_.join();
     const auto closed = co_await store_->close_clean();
     co_await tasks_.join();

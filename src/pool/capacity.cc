@@ -33,6 +33,7 @@ std::vector<wl::MemberCandidate> Pool::members() const {
         candidate.spare = all[i]->spare;
         candidate.healthy = members_.live(index) != nullptr && !losing_.contains(index) &&
                             !all[i]->removing;
+        if (wear_ != nullptr) wear_->annotate(candidate);
         out.push_back(candidate);
     }
     return out;
@@ -165,6 +166,7 @@ Task<Result<void>> Pool::remove_group(GroupIndex group) {
     if (committed) {
         co_await engine_->quiescence().synchronize();
         give_back(strips, {});
+        if (wear_ != nullptr) wear_->forget_group(group);
         free_group_from_ = std::min(free_group_from_, group.get());
         rebuild_wake_.set();
     } else {

@@ -142,6 +142,7 @@ void Pool::member_is_lost(MemberIndex member) {
     damage_version_++;
     update_all_open();
     rebuild_wake_.set();
+    note_event(EventKind::member_lost, fmt::format("{} is lost", describe_member(member)));
 }
 
 Task<void> Pool::retire_device(std::unique_ptr<dev::BlockDevice> device) {

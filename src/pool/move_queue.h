@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
 
 #include "base/strong.h"
 #include "pool/jobs.h"
@@ -30,6 +31,7 @@ class MoveQueue {
     struct Entry {
         MoveOrder order;
         bool by_command = false;
+        std::string why{};  // of a background task, for its events
     };
 
     bool is_paused() const { return paused_; }

@@ -7,7 +7,7 @@
 //
 // Files: create.cc (making pools), assemble.cc (finding them again), allocate.cc (groups and clusters), capacity.cc,
 // checks.cc (before anything is written), faults.cc (losing members), rebuild.cc, relocate.cc, move_group.cc,
-// resync.cc (dirty groups, resync), volumes.cc. scrub.h and move_queue.h are classes of their own.
+// resync.cc (dirty groups, resync), volumes.cc. scrub.h, move_queue.h and wear.h are classes of their own.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@
 #include "pool/pace.h"
 #include "pool/scrub.h"
 #include "pool/stripe_log.h"
+#include "pool/wear.h"
 #include "raid/engine.h"
 #include "reactor/offload.h"
 #include "reactor/sync.h"
@@ -56,6 +57,7 @@ struct Environment {
     // Bytes a second that a rebuild may write where the pool itself says nothing; 0: no limit.
     std::uint64_t rebuild_rate_max = 0;
     std::uint64_t scrub_rate_max = 0;  // the same for what a scrub may read
+    WearOptions wear{};
 };
 
 struct NewDevice {
@@ -196,8 +198,8 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // By command: ahead of all that waits; starts at once unless as many run as may.
     Outcome<GroupStatus> relocate(const MoveOrder& order);
     // For a background task: waits its turn, behind rebuilds; checked again when it starts, and dropped as failed when
-    // it does not hold any more. Lost with a restart. exists: the group waits already.
-    Outcome<void> enqueue_move(const MoveOrder& order);
+    // it does not hold any more. Lost with a restart. exists: the group waits already. `why`: for the events.
+    Outcome<void> enqueue_move(const MoveOrder& order, std::string why = {});
     // Of those in the background: one group's or all; those that run are given up. Says how many.
     std::size_t cancel_moves(std::optional<GroupIndex> group = {});
     void pause_moves(bool paused);  // those in the background; one that runs begins again afterwards
@@ -208,6 +210,28 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     // Which placement extension new groups ask from now on, by the name it is registered under.
     Outcome<void> use_placement(const std::string& placement_name);
     std::string_view placement_name() const { return placement_->name(); }
+    const wl::Placement& placement() const { return *placement_; }
+
+    // Wear leveling; nullptr where the environment does not want it.
+    Wear* wear() { return wear_.get(); }
+    const Wear* wear() const { return wear_.get(); }
+    // What it asks of the pool.
+    std::vector<wl::MemberCandidate> candidates() const { return members(); }
+    dev::BlockDevice* live_device(MemberIndex member) const { return members_.live(member); }
+    meta::Store::Written metadata_written(MemberIndex member) const { return store_->written(member); }
+    DriveName drive_name(MemberIndex member) const;
+    std::string describe_member(MemberIndex member) const;
+    // Nothing moves, waits or is lost in the group: a plan may count on it.
+    bool is_settled(GroupIndex group) const;
+    // Nothing is rebuilt or could be, and the metadata can be written.
+    bool may_plan_moves() const;
+    void spawn(Task<void> task) { tasks_.spawn(std::move(task)); }
+    Task<void> pause_for(TimeNs duration);  // returns early when the pool stops
+    Failure refuse_stopping() const;
+    // For people, where events are kept.
+    void note_event(EventKind kind, std::string text) {
+        if (wear_ != nullptr) wear_->note(kind, std::move(text));
+    }
     // A scrub goes on over restarts. One that is paused is given up when another is started. `rate_max`: bytes a
     // second that it may read, 0 as configured; absent: as before.
     Task<Outcome<void>> start_scrub(bool repair = false, std::optional<std::uint64_t> rate_max = {});
@@ -370,7 +394,6 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     void add_move(const MoveQueue::Entry& entry);
     void relocation_ended(const RunningMover& running, const Result<void>& result);
     std::uint64_t relocating_bytes() const;
-    std::string describe_member(MemberIndex member) const;
 
     // checks.cc
     Outcome<void> check_volume_blocks(std::uint32_t block_bytes) const;
@@ -408,8 +431,6 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<void> free_volume(meta::VolumeId id);
     void free_deleted_volumes();
 
-    Task<void> pause_for(TimeNs duration);  // returns early when the pool stops
-
     Environment environment_;
     Rng rng_;
     std::unique_ptr<meta::Store> store_;
@@ -419,6 +440,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::unique_ptr<raid::Engine> engine_;
     std::unique_ptr<Scrub> scrub_;
     std::unique_ptr<wl::Placement> placement_;
+    std::unique_ptr<Wear> wear_;
     std::map<meta::VolumeId, std::unique_ptr<Volume>> volumes_;
 
     TaskGroup tasks_;
@@ -437,7 +459,6 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
       private:
         Gate& gate_;
     };
-    Failure refuse_stopping() const;
     std::map<SchemeId, OpenGroups> open_;
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::unique_ptr<Event>> mapping_;
     std::set<GroupIndex> reserved_groups_;             // numbers of groups being created

@@ -88,6 +88,7 @@ Task<void> Pool::rebuild_loop() {
         const bool is_over = damage.empty() && rebuilds_running() == 0 && !relocations_hide_damage();
         if (is_over && rebuild_total_bytes_ > 0) {
             log(LogLevel::info, "pool {}: rebuild finished", name());
+            note_event(EventKind::rebuild_done, fmt::format("{} bytes were rebuilt", rebuild_done_bytes_));
             rebuild_ended_ = JobStatus{};
             rebuild_ended_->bytes_done = rebuild_done_bytes_;
             rebuild_ended_->bytes_total = rebuild_done_bytes_;

@@ -147,13 +147,13 @@ Outcome<GroupStatus> Pool::relocate(const MoveOrder& order) {
     return group_status(order.group);
 }
 
-Outcome<void> Pool::enqueue_move(const MoveOrder& order) {
+Outcome<void> Pool::enqueue_move(const MoveOrder& order, std::string why) {
     if (stopping_) return refuse_stopping();
     XSAN_TRY_VOID(check_move(order));
     if (moves_.find(order.group) != nullptr) {
         return Failure(Errc::exists, fmt::format("group {} waits to be moved already", order.group.get()));
     }
-    add_move({order, false});
+    add_move({order, false, std::move(why)});
     return {};
 }
 
@@ -204,6 +204,23 @@ Task<void> Pool::start_moves_later() {
     is_watching_moves_ = false;
 }
 
+bool Pool::is_settled(GroupIndex group) const {
+    const GroupRow& row = *state().row(group);
+    return !movers_.contains(group) && !reserved_groups_.contains(group) && moves_.find(group) == nullptr &&
+           lost_soon(row) == 0;
+}
+
+bool Pool::may_plan_moves() const {
+    return rebuilds_running() == 0 && check_can_commit() && rebuild_status().pending_groups == 0;
+}
+
+DriveName Pool::drive_name(MemberIndex member) const {
+    const meta::Member& stored = *state().members()[member.get()];
+    const dev::BlockDevice* device = members_.live(member);
+    const std::string path = device != nullptr ? device->identity().path : stored.path;
+    return {member, path, stored.model, stored.serial, stored.layout.size_bytes};
+}
+
 // What has lost redundancy goes before what only lies in the wrong place. Looks at all groups at the end.
 bool Pool::may_start_in_background() const {
     if (!moves_.has_background() || moves_.is_paused() || rebuilds_running() > 0) return false;
@@ -225,6 +242,7 @@ void Pool::start_moves() {
         if (begun) continue;
         log(LogLevel::warning, "pool {}: group {} is not moved: {}", name(), entry->order.group.get(),
             begun.error().message);
+        if (wear_ != nullptr && !entry->by_command) wear_->move_ended(entry->order, false, begun.error().message);
         moves_.ended(*entry, MoveQueue::End::failed, groups_->extent_bytes());
     }
 }
@@ -247,6 +265,7 @@ Outcome<void> Pool::begin_relocation(const MoveQueue::Entry& entry) {
     movers_.emplace(order.group, std::move(running));
     log(LogLevel::info, "pool {}: group {} moves from {} to {}", name(), order.group.get(), describe_member(order.from),
         describe_member(order.to));
+    if (wear_ != nullptr && !entry.by_command) wear_->move_began(order, entry.why);
     tasks_.spawn(move_group(started));
     return {};
 }
@@ -275,6 +294,10 @@ void Pool::relocation_ended(const RunningMover& running, const Result<void>& res
         log(LogLevel::warning, "pool {}: group {} stays where it is: its move to {} has failed ({})", name(), group,
             describe_member(entry.order.to),
             lost ? "it has lost a strip, which is rebuilt first" : errc_name(result.error().code));
+    }
+    if (wear_ != nullptr && !entry.by_command && how != MoveQueue::End::cancelled) {
+        const bool moved = how == MoveQueue::End::moved;
+        wear_->move_ended(entry.order, moved, moved ? "" : std::string(errc_name(result.error().code)));
     }
     moves_.ended(entry, how, running.bytes);
 }

@@ -49,6 +49,10 @@ std::string_view adaptive_mode_name(Adaptive::Mode mode) {
     return "?";
 }
 
+std::string_view Adaptive::mode_name() const {
+    return adaptive_mode_name(mode_);
+}
+
 void Adaptive::stop() {
     ScoredPlacement::stop();
     mode_ = Mode::even;

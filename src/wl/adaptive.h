@@ -35,6 +35,7 @@ class Adaptive final : public ScoredPlacement {
     WearGoal goal() const override { return WearGoal::level; }
     void stop() override;
     Mode mode() const { return mode_; }
+    std::string_view mode_name() const override;
 
   protected:
     double score(const MemberCandidate& candidate) override;

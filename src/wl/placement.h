@@ -159,6 +159,8 @@ class Placement {
     virtual double wear_level(MemberIndex member) const = 0;
 
     virtual WearGoal goal() const { return WearGoal::none; }
+    // Of an implementation that changes its ways by what it sees: which ones now; empty: it has one.
+    virtual std::string_view mode_name() const { return {}; }
 };
 
 }  // namespace xsan::wl

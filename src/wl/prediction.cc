@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/assert.h"
+#include "wl/placement.h"
 
 namespace xsan::wl {
 namespace {
@@ -32,11 +33,7 @@ WearHistory::WearHistory(std::size_t points_max) : points_max_(points_max) {
 void WearHistory::add(const WearPoint& point) {
     if (!points_.empty()) {
         if (point.time_seconds < points_.back().time_seconds) return;
-        if (point.wear < points_.back().wear - kOtherDrive) {
-            points_.clear();
-            interval_seconds_ = 0;
-            last_is_provisional_ = false;
-        }
+        if (point.wear < points_.back().wear - kOtherDrive) clear();
     }
     if (last_is_provisional_) points_.pop_back();
     if (points_.size() == points_max_) {
@@ -50,6 +47,28 @@ void WearHistory::add(const WearPoint& point) {
     last_is_provisional_ =
         !points_.empty() && point.time_seconds - points_.back().time_seconds < interval_seconds_;
     points_.push_back(point);
+}
+
+void WearHistory::clear() {
+    points_.clear();
+    interval_seconds_ = 0;
+    last_is_provisional_ = false;
+}
+
+bool WearHistory::restore(State state) {
+    if (state.points.size() > points_max_ || !std::isfinite(state.interval_seconds) || state.interval_seconds < 0)
+        return false;
+    double before = 0;
+    for (const WearPoint& p : state.points) {
+        const bool is_possible = std::isfinite(p.time_seconds) && p.time_seconds >= before && p.wear >= 0 &&
+                                 p.wear <= kWearMax;
+        if (!is_possible) return false;
+        before = p.time_seconds;
+    }
+    points_ = std::move(state.points);
+    interval_seconds_ = state.interval_seconds;
+    last_is_provisional_ = state.last_is_provisional && !points_.empty();
+    return true;
 }
 
 std::optional<WearTrend> wear_trend(std::span<const WearPoint> points, double window_seconds,

@@ -26,6 +26,17 @@ class WearHistory {
     // another drive, and begins a new history.
     void add(const WearPoint& point);
     std::span<const WearPoint> points() const { return points_; }
+    void clear();
+
+    // What is kept of a history.
+    struct State {
+        double interval_seconds = 0;
+        bool last_is_provisional = false;
+        std::vector<WearPoint> points;
+    };
+    State state() const { return {interval_seconds_, last_is_provisional_, points_}; }
+    // False, and nothing has changed, where that is no history: too many points, times that go back.
+    bool restore(State state);
 
   private:
     std::size_t points_max_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/assert.h"
 #include "wl/placement.h"
@@ -71,6 +72,31 @@ WearMeter::WearMeter(double endurance_bytes, double own_bytes)
       bytes_(own_bytes),
       bytes_per_point_(endurance_bytes / kWearMax) {
     XSAN_ASSERT(endurance_bytes > 0);
+}
+
+WearMeter::State WearMeter::state() const {
+    return {bytes_, bytes_per_point_, percent_, bytes_at_percent_, has_seen_step_};
+}
+
+bool WearMeter::restore(const State& state) {
+    const auto is_amount = [](double value) { return std::isfinite(value) && value >= 0; };
+    if (!is_amount(state.bytes) || !is_amount(state.bytes_at_percent) || !is_amount(state.bytes_per_point) ||
+        state.bytes_per_point == 0 || (state.percent && !is_amount(*state.percent))) {
+        return false;
+    }
+    bytes_ = state.bytes;
+    percent_ = state.percent;
+    bytes_at_percent_ = state.bytes_at_percent;
+    has_seen_step_ = state.has_seen_step;
+    bytes_per_point_ = state.bytes_per_point;
+    return true;
+}
+
+void WearMeter::set_endurance(double endurance_bytes) {
+    XSAN_ASSERT(endurance_bytes > 0);
+    const bool is_by_rating = bytes_per_point_ == endurance_bytes_ / kWearMax;
+    endurance_bytes_ = endurance_bytes;
+    if (is_by_rating) bytes_per_point_ = endurance_bytes / kWearMax;
 }
 
 void WearMeter::update(const WearReading& reading, double own_bytes) {

@@ -64,8 +64,22 @@ class WearMeter {
     // own_bytes: written to the drive by us before, as far as that was kept.
     explicit WearMeter(double endurance_bytes, double own_bytes = 0);  // endurance_bytes > 0
 
+    // What a meter knows, to be kept and given to another one.
+    struct State {
+        double bytes = 0;
+        double bytes_per_point = 0;
+        std::optional<double> percent;
+        double bytes_at_percent = 0;
+        bool has_seen_step = false;
+    };
+    State state() const;
+    // Goes on from what another meter knew. False, and nothing has changed, where no meter can know that.
+    bool restore(const State& state);
+
     // own_bytes as above, now. A percentage that falls means another drive: the meter begins anew.
     void update(const WearReading& reading, double own_bytes);
+    // Another rating: what the drive itself has shown is kept. > 0
+    void set_endurance(double endurance_bytes);
     double level() const;  // points, 0..100
     // Bytes that wear the drive by one point, as far as is known: > 0. Shows wear inside the drive:
     // below a hundredth of the rated endurance it writes more than it is told to.

@@ -1,0 +1,339 @@
+// Accounts of wear: what they are told, what is kept of them, and what placement is told by them.
+#include "pool/wear.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "meta/book.h"
+#include "pool/pool.h"
+
+namespace xsan::pool {
+namespace {
+
+constexpr TimeNs kLook = kSecond;
+constexpr TimeNs kHeatEvery = 10 * kSecond;
+constexpr TimeNs kReadEvery = 15 * kSecond;
+constexpr TimeNs kPointEvery = 60 * kSecond;
+constexpr double kHeatHalfLife = 86400;
+// A rate is the average over about so many looks.
+constexpr double kRateLooks = 10;
+
+static_assert(raid::kWriteKinds + 1 == wl::kAccountKinds);
+static_assert(static_cast<int>(raid::WriteKind::log) == static_cast<int>(wl::AccountKind::log));
+
+double seconds_of(TimeNs time) { return static_cast<double>(time) / static_cast<double>(kSecond); }
+
+}  // namespace
+
+Wear::Wear(Pool& pool, const WearOptions& options) : pool_(pool), options_(options), heat_(kHeatHalfLife) {}
+
+Wear::~Wear() = default;
+
+std::int64_t Wear::now_seconds() const {
+    if (options_.wall_seconds) return options_.wall_seconds();
+    return static_cast<std::int64_t>(pool_.control().now() / kSecond);
+}
+
+bool Wear::is_live(MemberIndex member) const { return pool_.live_device(member) != nullptr; }
+
+std::vector<MemberIndex> Wear::live_members() const {
+    std::vector<MemberIndex> live;
+    for (std::size_t i = 0; i < pool_.state().members().size(); i++) {
+        const MemberIndex member{static_cast<std::uint16_t>(i)};
+        if (is_live(member)) live.push_back(member);
+    }
+    return live;
+}
+
+wl::AccountTotals Wear::totals_of(MemberIndex member) const {
+    const raid::MemberTraffic traffic = pool_.engine().traffic().total(member);
+    wl::AccountTotals totals;
+    for (std::size_t kind = 0; kind < raid::kWriteKinds; kind++) {
+        totals.written[kind] = {traffic.writes_by_kind[kind].count, traffic.writes_by_kind[kind].bytes};
+    }
+    const meta::Store::Written metadata = pool_.metadata_written(member);
+    wl::IoTotal& out = totals.written[static_cast<std::size_t>(wl::AccountKind::metadata)];
+    out = {metadata.writes, metadata.bytes};
+    if (const auto side = sides_.find(member); side != sides_.end()) {
+        out = {out.count + side->second->books.count, out.bytes + side->second->books.bytes};
+    }
+    totals.reads = {traffic.reads.count, traffic.reads.bytes};
+    return totals;
+}
+
+wl::Endurance Wear::endurance_of(MemberIndex member, double by_command) const {
+    const meta::Member& stored = *pool_.state().members()[member.get()];
+    double configured = by_command;
+    if (configured <= 0 && options_.reader != nullptr) {
+        configured = options_.reader->endurance_bytes(pool_.drive_name(member));
+    }
+    return wl::endurance_of(stored.model, stored.layout.size_bytes, configured);
+}
+
+Task<void> Wear::load() {
+    counted_at_ = heat_at_ = saved_at_ = pool_.control().now();
+    for (const MemberIndex member : live_members()) co_await open(member, true);
+    // Drives that report at once are known from the first placement on.
+    co_await read_drives();
+}
+
+// `from_zero`: what the counters of this run say of the member was not accounted for yet.
+Task<void> Wear::open(MemberIndex member, bool from_zero) {
+    const Uuid uuid = pool_.state().members()[member.get()]->uuid;
+    const meta::BookOwner owner{pool_.state().pool().uuid, uuid};
+    std::optional<meta::FoundBook> found;
+    if (dev::BlockDevice* device = pool_.live_device(member)) {
+        Quiescence::Scope scope(pool_.engine().quiescence());
+        found = co_await meta::read_book(*device, owner);
+    }
+    const wl::Endurance rated = endurance_of(member, 0);
+    std::optional<WearBook> book;
+    if (found) book = decode_wear_book(found->book.payload, rated);
+    auto side = std::make_unique<Side>(Side{uuid, wl::Account(rated, now_seconds()), {}, {}, 0, 0, false, false, false});
+    if (found) side->book_place = 1 - found->place;
+    if (book && book->account) {
+        side->account = std::move(*book->account);
+        side->account.rate(endurance_of(member, side->account.endurance_by_command));
+    }
+    const bool is_newest = found && found->book.number > book_number_;
+    if (found) book_number_ = std::max(book_number_, found->book.number);
+    // Only before the pool runs: a drive that comes back later knows nothing newer than the pool does.
+    if (book && is_newest && from_zero) take_pool_part(*book);
+    sides_[member] = std::move(side);
+    if (!from_zero) sides_[member]->seen = totals_of(member);
+}
+
+void Wear::take_pool_part(WearBook& book) {
+    for (const std::string& setting : book.settings) {
+        const std::vector<std::string> one{setting};
+        auto changed = wl::with_changes(settings_, one);
+        if (changed) {
+            settings_ = std::move(*changed);
+        } else {
+            log(LogLevel::warning, "pool {}: a setting of wear leveling is passed over: {}", pool_.name(),
+                changed.error().message);
+        }
+    }
+    task_is_on_ = book.task_is_on;
+    user_bytes_ = book.user_bytes;
+    device_bytes_ = book.device_bytes;
+    events_.restore(std::move(book.events), book.last_event);
+    if (book.policy.empty() || book.policy == pool_.placement_name()) return;
+    const auto used = pool_.use_placement(book.policy);
+    if (!used) log(LogLevel::warning, "pool {}: {}", pool_.name(), used.error().message);
+}
+
+Task<void> Wear::open_new_members() {
+    for (const MemberIndex member : live_members()) {
+        const auto side = sides_.find(member);
+        const bool is_known =
+            side != sides_.end() && side->second->uuid == pool_.state().members()[member.get()]->uuid;
+        if (!is_known) co_await open(member, false);
+    }
+}
+
+void Wear::start() {
+    read_at_ = pool_.control().now();
+    hold_or_release();
+    pool_.spawn(run());
+}
+
+Task<void> Wear::run() {
+    while (!stopping_) {
+        co_await pool_.pause_for(kLook);
+        if (stopping_) break;
+        co_await open_new_members();
+        count();
+        const TimeNs now = pool_.control().now();
+        if (now - read_at_ >= kReadEvery) {
+            read_at_ = now;
+            co_await read_drives();
+        }
+        note_levels();
+        note_mode();
+        watch_latency();
+        guide_moves();
+        plan_when_due();
+        const bool is_due = (save_by_ && now >= *save_by_) || now - saved_at_ >= kSaveEvery;
+        if (is_due && !stopping_) (void)co_await save();
+    }
+}
+
+// What was done since the last look. Nothing on the data path knows of accounts.
+void Wear::count() {
+    const TimeNs now = pool_.control().now();
+    const double elapsed = seconds_of(now - counted_at_);
+    if (elapsed <= 0) return;
+    counted_at_ = now;
+    for (auto& [member, side] : sides_) {
+        const wl::AccountTotals totals = totals_of(member);
+        const wl::AccountTotals more = totals.since(side->seen);
+        side->seen = totals;
+        side->account.wrote(more);
+        device_bytes_ += static_cast<double>(more.writes().bytes);
+        side->rate_bytes += (static_cast<double>(more.writes().bytes) / elapsed - side->rate_bytes) / kRateLooks;
+        side->account.read(std::nullopt, side->account.origin, 0);
+    }
+    if (now - heat_at_ < kHeatEvery) return;
+    count_heat(now - heat_at_);
+    heat_at_ = now;
+}
+
+void Wear::count_heat(TimeNs elapsed) {
+    std::vector<wl::GroupIo> written;
+    const std::uint32_t limit = pool_.state().group_limit();
+    if (group_bytes_seen_.size() < limit) group_bytes_seen_.resize(limit);
+    for (std::uint32_t g = 0; g < limit; g++) {
+        const GroupIndex group{g};
+        if (pool_.state().row(group) == nullptr) continue;
+        const raid::GroupSum sum = pool_.group_traffic(group);
+        const std::uint64_t more = sum.written_bytes - group_bytes_seen_[g];
+        if (more == 0) continue;
+        group_bytes_seen_[g] = sum.written_bytes;
+        user_bytes_ += static_cast<double>(more);
+        written.push_back({group, 0, more});
+    }
+    heat_.fold(written, seconds_of(elapsed));
+}
+
+Task<void> Wear::read_drives() {
+    if (options_.reader == nullptr) co_return;
+    std::vector<DriveName> names;
+    for (const MemberIndex member : live_members()) names.push_back(pool_.drive_name(member));
+    std::vector<DriveName> asked = names;
+    const std::vector<DriveReading> readings = co_await options_.reader->read(std::move(asked));
+    XSAN_ASSERT(readings.size() == names.size());
+    for (std::size_t i = 0; i < names.size(); i++) {
+        const auto side = sides_.find(names[i].member);
+        if (side == sides_.end()) continue;
+        const wl::WearOrigin from = readings[i].from_file ? wl::WearOrigin::file : wl::WearOrigin::drive;
+        side->second->account.read(readings[i].reading, from, now_seconds());
+    }
+}
+
+// History, and what people are warned of.
+void Wear::note_levels() {
+    const TimeNs now = pool_.control().now();
+    const bool takes_points = points_at_ == 0 || now - points_at_ >= kPointEvery;
+    if (takes_points) points_at_ = now;
+    for (auto& [member, side] : sides_) {
+        wl::Account& account = side->account;
+        const double level = account.level();
+        if (takes_points && is_live(member)) {
+            account.history.add({static_cast<double>(now_seconds()), level});
+        }
+        if (level < account.warned_at - 1) account.warned_at = 0;  // another drive, or other figures
+        const auto crossed = wl::threshold_crossed(settings_.warn_at, account.warned_at, level);
+        if (crossed) {
+            account.warned_at = *crossed;
+            const std::string text = fmt::format("{} is worn by {:.1f} points: threshold {} is reached",
+                                                 pool_.describe_member(member), level, *crossed);
+            log(LogLevel::warning, "pool {}: {}", pool_.name(), text);
+            note(EventKind::wear_threshold, text);
+        }
+        const bool worn_out = wl::is_worn_out(account);
+        if (worn_out && !side->had_worn_out) {
+            note(EventKind::wear_threshold, fmt::format("{} has fewer spare blocks than its maker thinks safe: nothing "
+                                                        "new is placed there",
+                                                        pool_.describe_member(member)));
+        }
+        side->had_worn_out = worn_out;
+    }
+}
+
+void Wear::note_mode() {
+    const std::string_view mode = pool_.placement().mode_name();
+    if (mode == mode_) return;
+    if (!mode_.empty() && !mode.empty()) note(EventKind::wear_mode, fmt::format("{} instead of {}", mode, mode_));
+    mode_ = mode;
+}
+
+void Wear::annotate(wl::MemberCandidate& candidate) const {
+    const auto at = sides_.find(candidate.member);
+    if (at == sides_.end()) return;
+    const Side& side = *at->second;
+    candidate.wear = side.account.level();
+    candidate.endurance_bytes = side.account.endurance.bytes;
+    candidate.slow = side.is_slow;
+    if (wl::is_worn_out(side.account)) candidate.healthy = false;
+}
+
+void Wear::note(EventKind kind, std::string text) {
+    events_.add(now_seconds(), kind, std::move(text));
+    if (!save_by_) save_by_ = pool_.control().now() + kSaveSoon;
+}
+
+WearBook Wear::pool_part() const {
+    WearBook book;
+    book.policy = std::string(pool_.placement_name());
+    book.task_is_on = task_is_on_;
+    book.user_bytes = user_bytes_;
+    book.device_bytes = device_bytes_;
+    for (const wl::SettingValue& setting : wl::list_settings(settings_)) {
+        book.settings.push_back(wl::setting_text(setting));
+    }
+    book.last_event = events_.last();
+    book.events.assign(events_.all().begin(), events_.all().end());
+    return book;
+}
+
+// False where no member could take it.
+Task<bool> Wear::save() {
+    co_await saving_.lock();
+    AsyncMutex::Guard guard(saving_);
+    saved_at_ = pool_.control().now();
+    save_by_.reset();
+    book_number_++;
+    std::vector<Task<bool>> writing;
+    for (const MemberIndex member : live_members()) {
+        if (sides_.contains(member)) writing.push_back(write_to(member));
+    }
+    co_await when_all(std::span(writing));
+    bool any = false;
+    for (auto& task : writing) any |= task.take();
+    co_return any;
+}
+
+Task<bool> Wear::write_to(MemberIndex member) {
+    Side& side = *sides_.at(member);
+    WearBook content = pool_part();
+    content.account = side.account;
+    meta::Book book{book_number_, encode_wear_book(content, meta::kBookPayloadMax)};
+    const meta::BookOwner owner{pool_.state().pool().uuid, side.uuid};
+    const std::uint64_t bytes = book.payload.size();
+    Result<void> written = Error{Errc::device_gone};
+    {
+        Quiescence::Scope scope(pool_.engine().quiescence());
+        dev::BlockDevice* device = pool_.live_device(member);
+        if (device == nullptr) co_return false;
+        written = co_await meta::write_book(*device, owner, std::move(book), side.book_place);
+    }
+    if (written) {
+        side.book_place = 1 - side.book_place;
+        side.book_has_failed = false;
+        side.books = {side.books.count + 1, side.books.bytes + round_up(bytes, 4 * kKiB)};
+        co_return true;
+    }
+    if (!side.book_has_failed) {
+        log(LogLevel::warning, "pool {}: figures of wear could not be written to {} ({}): they may be lost with the "
+                               "daemon",
+            pool_.name(), pool_.describe_member(member), errc_name(written.error().code));
+    }
+    side.book_has_failed = true;
+    co_return false;
+}
+
+Task<void> Wear::keep() {
+    count();
+    (void)co_await save();
+}
+
+Task<Outcome<void>> Wear::save_now() {
+    if (co_await save()) co_return Outcome<void>{};
+    co_return Failure(Errc::io_error, fmt::format("no member of pool '{}' could take it: it holds until the pool is stopped",
+                                                  pool_.name()));
+}
+
+}  // namespace xsan::pool

@@ -1,0 +1,238 @@
+// The background task: when it plans, what becomes of a plan, and how fast its moves may go.
+//
+// A plan is made when the last one was carried out, at most once in settings.interval_seconds, inside the schedule, and
+// not while anything is rebuilt. Its moves go into the pool's queue, where they wait behind rebuilds and moves by command
+// (move_queue.h); each is checked again when it starts. When users' latency rises their rate falls.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "pool/pool.h"
+#include "pool/wear.h"
+
+namespace xsan::pool {
+namespace {
+
+constexpr TimeNs kLatencyEvery = 5 * kSecond;
+constexpr std::uint64_t kRequestsLeast = 20;  // fewer say nothing of latency
+constexpr double kQuietPart = 0.2;            // how much of the quiet latency one look makes
+constexpr std::uint64_t kRateFloor = 4 * kMiB;
+constexpr std::uint64_t kRateFirst = 64 * kMiB;
+constexpr std::uint64_t kRateMost = 64 * kGiB;
+constexpr TimeNs kPlanAfterStart = 10 * kSecond;
+constexpr double kDay = 86400;
+
+// What all members of a group write for a byte of its users: a full stripe writes each strip once; a small write its
+// data and all parity, or all copies of it.
+double member_bytes_per_user_byte(const ec::Scheme& scheme, double small_part) {
+    const double full = static_cast<double>(scheme.total_strips()) / scheme.data_strips;
+    if (scheme.kind != ec::CodeKind::parity) return full;
+    return (1 - small_part) * full + small_part * (1.0 + scheme.parity_strips);
+}
+
+TimeNs as_time(double seconds) { return static_cast<TimeNs>(seconds * static_cast<double>(kSecond)); }
+
+}  // namespace
+
+// By hand, or ahead of a threshold, members are levelled as far as planning goes at all, whatever the policy thinks of
+// wear; but what is staggered stays staggered.
+wl::PlannerSettings Wear::planner_settings(bool eager) const {
+    wl::PlannerSettings settings = settings_.planner;
+    settings.extent_bytes = pool_.state().pool().extent_bytes;
+    settings.goal = pool_.placement().goal();
+    if (!eager) return settings;
+    if (settings.goal != wl::WearGoal::stagger) settings.goal = wl::WearGoal::level;
+    settings.spread_start = std::min(settings.spread_start, settings.spread_stop + 0.01);
+    return settings;
+}
+
+wl::Plan Wear::make_plan(wl::Planner& planner) const {
+    const std::vector<wl::MemberCandidate> members = pool_.candidates();
+    const meta::State& state = pool_.state();
+    const raid::EngineCounters counters = pool_.engine().counters();
+    const auto small = static_cast<double>(counters.delta_writes + counters.reconstruct_writes);
+    const double all = small + static_cast<double>(counters.full_stripe_writes);
+    const double small_part = all > 0 ? small / all : 0.5;
+
+    std::vector<wl::PlannerStrip> strips;
+    struct Range {
+        GroupIndex group;
+        std::size_t first;
+        std::size_t count;
+        bool busy;
+    };
+    std::vector<Range> ranges;
+    for (std::uint32_t g = 0; g < state.group_limit(); g++) {
+        const GroupIndex group{g};
+        const GroupRow* row = state.row(group);
+        if (row == nullptr) continue;
+        const ec::Scheme& scheme = *state.schemes()[row->scheme().get()];
+        const bool is_fixed = scheme.layout == ec::Layout::fixed && scheme.kind == ec::CodeKind::parity;
+        const auto shares = wl::strip_write_shares(scheme.data_strips, scheme.parity_strips, is_fixed, small_part);
+        const double rate = heat_.rate(group) * member_bytes_per_user_byte(scheme, small_part);
+        const std::size_t first = strips.size();
+        for (std::size_t slot = 0; slot < row->strips().size(); slot++) {
+            const StripRef strip = row->strips()[slot];
+            if (strip.state() != StripState::none) strips.push_back({strip.member(), rate * shares[slot]});
+        }
+        ranges.push_back({group, first, strips.size() - first, !pool_.is_settled(group)});
+    }
+    std::vector<wl::PlannerGroup> groups;
+    for (const Range& range : ranges) {
+        groups.push_back({range.group, std::span(strips).subspan(range.first, range.count), range.busy});
+    }
+    return planner.plan(members, groups);
+}
+
+wl::Plan Wear::plan(bool eager) const {
+    if (!eager && planner_) {
+        wl::Planner copy = *planner_;
+        return make_plan(copy);
+    }
+    wl::Planner planner(planner_settings(eager));
+    return make_plan(planner);
+}
+
+bool Wear::is_in_danger() const {
+    if (settings_.prevent_days <= 0) return false;
+    const wl::Spread spread = wear_spread();
+    for (const auto& [member, side] : sides_) {
+        const double level = side->account.level();
+        if (!is_live(member) || level <= spread.mean || level >= settings_.warn_at.front()) continue;
+        const auto trend = wl::trend_of(side->account);
+        if (!trend) continue;
+        const auto time = wl::time_to_wear(*trend, settings_.warn_at.front());
+        if (time && time->expected_seconds < settings_.prevent_days * kDay) return true;
+    }
+    return false;
+}
+
+// How many moves now wait.
+std::size_t Wear::carry_out(const wl::Plan& plan) {
+    std::size_t count = 0;
+    for (const wl::Move& move : plan.moves) {
+        const MoveOrder order{move.group, move.from, move.to};
+        const auto queued = pool_.enqueue_move(order, wl::describe(move));
+        if (queued) {
+            count++;
+        } else {
+            log(LogLevel::debug, "pool {}: {}: {}", pool_.name(), wl::describe(move), queued.error().message);
+        }
+    }
+    return count;
+}
+
+Outcome<wl::Plan> Wear::balance() {
+    if (stopping_) return pool_.refuse_stopping();
+    wl::Plan made = plan(true);
+    is_balancing_ = true;
+    const std::size_t count = carry_out(made);
+    note(EventKind::wear_plan, fmt::format("balance by command: {} of {} moves wait, spread {:.1f} points", count,
+                                           made.moves.size(), made.spread));
+    hold_or_release();
+    return made;
+}
+
+void Wear::plan_when_due() {
+    const TimeNs now = pool_.control().now();
+    if (pool_.moves().is_idle()) is_balancing_ = false;
+    hold_or_release();
+    if (!task_is_on_ || is_paused_ || !settings_.schedule.contains(now_seconds())) return;
+    if (!plan_at_) plan_at_ = now + kPlanAfterStart;
+    if (now < *plan_at_ || !pool_.moves().is_idle() || !pool_.may_plan_moves()) return;
+    plan_at_ = now + as_time(settings_.interval_seconds);
+    last_plan_seconds_ = now_seconds();
+    const bool eager = is_in_danger();
+    if (!planner_ || planner_->settings().goal != pool_.placement().goal()) planner_.emplace(planner_settings(false));
+    wl::Plan made = make_plan(*planner_);
+    if (eager) {
+        wl::Planner planner(planner_settings(true));
+        made = make_plan(planner);
+    }
+    levels_wear_ = made.levels_wear;
+    if (made.moves.empty()) return;
+    const std::size_t count = carry_out(made);
+    note(EventKind::wear_plan,
+         fmt::format("{} of {} moves wait, spread {:.1f} points, {:.1f} foreseen{}", count, made.moves.size(), made.spread,
+                     made.spread_predicted, eager ? ", ahead of a threshold" : ""));
+    hold_or_release();
+}
+
+// The queue is held while nobody wants its moves.
+void Wear::hold_or_release() {
+    const bool wanted = is_balancing_ || (task_is_on_ && settings_.schedule.contains(now_seconds()));
+    const bool held = is_paused_ || !wanted;
+    if (held != pool_.moves().is_paused()) pool_.pause_moves(held);
+}
+
+void Wear::set_paused(bool paused) {
+    if (is_paused_ != paused) note(EventKind::wear_task, paused ? "paused by command" : "resumed by command");
+    is_paused_ = paused;
+    hold_or_release();
+}
+
+// Mean latency of what users asked for since the last look.
+void Wear::watch_latency() {
+    const TimeNs now = pool_.control().now();
+    if (!load_source_ || now - latency_.at < kLatencyEvery) return;
+    const UserLoad load = load_source_();
+    const UserLoad before = latency_.before;
+    latency_.before = load;
+    latency_.at = now;
+    // A volume was detached, and its figures with it; or there is too little to tell.
+    const bool is_comparable = load.requests >= before.requests + kRequestsLeast && load.nanoseconds >= before.nanoseconds;
+    if (!is_comparable) {
+        latency_.now_ns.reset();
+        return;
+    }
+    latency_.now_ns = static_cast<double>(load.nanoseconds - before.nanoseconds) /
+                      static_cast<double>(load.requests - before.requests);
+    if (!pool_.moves().is_idle()) return;
+    const double old = latency_.quiet_ns.value_or(*latency_.now_ns);
+    latency_.quiet_ns = old + kQuietPart * (*latency_.now_ns - old);
+}
+
+// Moves go slower while users wait longer than they did without them, and faster again when they do not.
+void Wear::guide_moves() {
+    if (pool_.moves().running() == 0) {
+        if (rate_bytes_ && pool_.moves().is_idle()) {
+            rate_bytes_.reset();
+            pool_.set_move_rate(std::nullopt);
+        }
+        return;
+    }
+    const std::uint64_t most = settings_.rate_max_bytes > 0 ? settings_.rate_max_bytes : kRateMost;
+    std::uint64_t rate = rate_bytes_.value_or(std::min(most, kRateFirst));
+    const bool looks_at_users = settings_.latency_factor > 0 && latency_.now_ns && latency_.quiet_ns;
+    if (settings_.latency_factor == 0) {
+        rate = most;
+    } else if (looks_at_users && *latency_.now_ns > settings_.latency_factor * *latency_.quiet_ns) {
+        rate = std::max(std::min(kRateFloor, most), rate / 2);
+    } else {
+        rate = std::min(most, rate + rate / 4);
+    }
+    if (rate_bytes_ == rate) return;
+    rate_bytes_ = rate;
+    pool_.set_move_rate(rate);
+}
+
+void Wear::move_began(const MoveOrder& order, const std::string& why) {
+    if (!why.empty()) note(EventKind::wear_move, why);
+    log(LogLevel::debug, "pool {}: group {} begins to move", pool_.name(), order.group.get());
+}
+
+void Wear::move_ended(const MoveOrder& order, bool moved, const std::string& why) {
+    if (moved) {
+        moves_done_++;
+        moved_bytes_ += pool_.state().pool().extent_bytes;
+        note(EventKind::wear_moved, fmt::format("group {} moved from member {} to {}", order.group.get(),
+                                                order.from.get(), order.to.get()));
+    } else {
+        moves_failed_++;
+        note(EventKind::wear_move_failed, fmt::format("group {} stays on member {}: {}", order.group.get(),
+                                                      order.from.get(), why));
+    }
+}
+
+}  // namespace xsan::pool

@@ -1,0 +1,87 @@
+// What accounts make of what they are told.
+#include "wl/account.h"
+
+namespace xsan::wl {
+namespace {
+
+IoTotal difference(const IoTotal& now, const IoTotal& before) {
+    if (now.count < before.count || now.bytes < before.bytes) return now;
+    return {now.count - before.count, now.bytes - before.bytes};
+}
+
+}  // namespace
+
+IoTotal AccountTotals::writes() const {
+    IoTotal sum;
+    for (const IoTotal& kind : written) sum = {sum.count + kind.count, sum.bytes + kind.bytes};
+    return sum;
+}
+
+AccountTotals AccountTotals::since(const AccountTotals& before) const {
+    AccountTotals more;
+    for (std::size_t i = 0; i < kAccountKinds; i++) more.written[i] = difference(written[i], before.written[i]);
+    more.reads = difference(reads, before.reads);
+    return more;
+}
+
+void AccountTotals::add(const AccountTotals& more) {
+    for (std::size_t i = 0; i < kAccountKinds; i++) {
+        written[i].count += more.written[i].count;
+        written[i].bytes += more.written[i].bytes;
+    }
+    reads.count += more.reads.count;
+    reads.bytes += more.reads.bytes;
+}
+
+double Account::resolution() const {
+    return reading && reading->percentage_used ? 1.0 : 0.0;
+}
+
+void Account::wrote(const AccountTotals& more) {
+    totals.add(more);
+    own_bytes += static_cast<double>(more.writes().bytes);
+}
+
+void Account::read(const std::optional<WearReading>& now, WearOrigin from, std::int64_t now_seconds) {
+    if (now && says_anything(*now)) {
+        reading = now;
+        reading_seconds = now_seconds;
+        origin = from;
+    }
+    // What the drive counts stands still between its readings.
+    meter.update(reading.value_or(WearReading{}), own_bytes);
+}
+
+void Account::rate(const Endurance& rated) {
+    if (rated.bytes != endurance.bytes) meter.set_endurance(rated.bytes);
+    endurance = rated;
+}
+
+void Account::reset(std::int64_t now_seconds, bool with_history) {
+    totals = {};
+    since_seconds = now_seconds;
+    if (!with_history) return;
+    history.clear();
+    own_bytes = 0;
+    warned_at = 0;
+    reading.reset();
+    origin = WearOrigin::own;
+    meter = WearMeter(endurance.bytes);
+}
+
+bool says_anything(const WearReading& r) {
+    return r.percentage_used || r.bytes_written || r.spare_percent || r.spare_threshold_percent || r.media_errors ||
+           r.temperature_celsius;
+}
+
+bool is_worn_out(const Account& account) {
+    if (!account.reading) return false;
+    const WearReading& r = *account.reading;
+    return r.spare_percent && r.spare_threshold_percent && *r.spare_percent < *r.spare_threshold_percent;
+}
+
+std::optional<WearTrend> trend_of(const Account& account) {
+    return wear_trend(account.history.points(), kTrendSeconds, account.resolution());
+}
+
+}  // namespace xsan::wl
