@@ -103,6 +103,11 @@ class BlockDevice {
     virtual const DeviceLimits& limits() const = 0;
     virtual void submit(IoRequest& request) = 0;
 
+    // Requests submitted and not completed, on all reactors; of a request that was cut, its pieces under way. For
+    // judging load, not for deciding that a device is idle: the sum is taken while the reactors go on. From any
+    // thread. 0 for devices that never wait for anything.
+    virtual unsigned in_flight() const { return 0; }
+
     // Gives back what the device holds on each reactor's ring (registered files, and with them the claim on
     // the drive). On any reactor, once, after the last request has completed and while all reactors still
     // run; no submit() after it. A device destroyed without it keeps its claim until the rings are gone.

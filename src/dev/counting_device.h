@@ -45,6 +45,7 @@ class CountingDevice final : public BlockDevice {
         if (request.fua) add(cells.fua, 1);
         below_->submit(request);
     }
+    unsigned in_flight() const override { return below_->in_flight(); }
     Task<void> close() override { return below_->close(); }
 
     // What was submitted since the start or the last reset(), over all reactors.

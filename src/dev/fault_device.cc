@@ -116,6 +116,10 @@ std::size_t FaultDevice::held() const {
     return held_;
 }
 
+unsigned FaultDevice::in_flight() const {
+    return static_cast<unsigned>(held()) + below_->in_flight();
+}
+
 std::uint64_t FaultDevice::struck() const {
     std::scoped_lock guard(lock_);
     return struck_;

@@ -39,6 +39,8 @@ class FaultDevice final : public BlockDevice {
     const DeviceIdentity& identity() const override { return below_->identity(); }
     const DeviceLimits& limits() const override { return below_->limits(); }
     void submit(IoRequest& request) override;
+    // With those that hold() keeps.
+    unsigned in_flight() const override;
     Task<void> close() override { return below_->close(); }
 
     void add_rule(const FaultRule& rule);

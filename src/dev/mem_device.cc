@@ -107,7 +107,22 @@ void MemDevice::act(const IoRequest& request) {
 void MemDevice::submit(IoRequest& request) {
     const Error error = check_request(limits_, request);
     if (error.is_ok()) act(request);
-    complete_later(request, error);
+    OwnCount& count = in_flight_.local([] { return std::make_unique<OwnCount>(); });
+    count.up();
+    request.error = error;
+    request.device_word = reinterpret_cast<std::uintptr_t>(&count);
+    Reactor::current().make_ready(Work{[](void* argument) {
+                                           auto& done = *static_cast<IoRequest*>(argument);
+                                           reinterpret_cast<OwnCount*>(done.device_word)->down();
+                                           done.done(done);
+                                       },
+                                       &request});
+}
+
+unsigned MemDevice::in_flight() const {
+    unsigned sum = 0;
+    in_flight_.for_each([&](const OwnCount& count) { sum += count.get(); });
+    return sum;
 }
 
 NullDevice::NullDevice(std::uint64_t size_bytes, std::uint32_t logical_block_bytes)

@@ -1,7 +1,8 @@
 // Devices without a drive, for tests and benches: MemDevice keeps its bytes in memory (`mem:SIZE`),
 // NullDevice keeps nothing (`null:SIZE`: a read leaves the buffer as it is, a write goes nowhere).
 // Both may be used from several reactors at once; they act inside submit() and complete from the
-// loop.
+// loop. Memory counts what the loop is still to complete, so that load can be tested without a drive; null does
+// not: what the engine costs is measured over it.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 
 #include "base/result.h"
 #include "dev/block_device.h"
+#include "dev/per_reactor.h"
 
 namespace xsan::dev {
 
@@ -26,6 +28,7 @@ class MemDevice final : public BlockDevice {
     const DeviceIdentity& identity() const override { return identity_; }
     const DeviceLimits& limits() const override { return limits_; }
     void submit(IoRequest& request) override;
+    unsigned in_flight() const override;
 
     std::byte* data() { return data_; }  // for tests that look or damage behind the device's back
 
@@ -36,6 +39,7 @@ class MemDevice final : public BlockDevice {
     DeviceIdentity identity_;
     DeviceLimits limits_;
     std::byte* data_ = nullptr;
+    PerReactor<OwnCount> in_flight_;
 };
 
 class NullDevice final : public BlockDevice {

@@ -60,6 +60,12 @@ NvmeDevice::~NvmeDevice() {
     lanes_.for_each([](const Lane& lane) { XSAN_ASSERT(lane.ops.in_use() == 0); });
 }
 
+unsigned NvmeDevice::in_flight() const {
+    unsigned sum = 0;
+    lanes_.for_each([&](const Lane& lane) { sum += lane.ops.in_use(); });
+    return sum;
+}
+
 Task<void> NvmeDevice::close() {
     std::vector<Lane*> lanes;
     lanes_.for_each([&](Lane& lane) { lanes.push_back(&lane); });

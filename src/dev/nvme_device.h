@@ -42,6 +42,7 @@ class NvmeDevice final : public BlockDevice {
     const DeviceIdentity& identity() const override { return identity_; }
     const DeviceLimits& limits() const override { return limits_; }
     void submit(IoRequest& request) override;
+    unsigned in_flight() const override;
     Task<void> close() override;
 
   private:

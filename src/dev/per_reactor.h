@@ -1,6 +1,8 @@
 // PerReactor<T>: one T per reactor, made at its first use there. Only the own reactor uses its T;
 // others may look at it (for_each) if T allows that.
 //
+// OwnCount: a count that one reactor changes and all may read.
+//
 // OpPool<Op>: a free list of operations that grows in blocks, small ones first, and never moves or frees one.
 #pragma once
 
@@ -58,6 +60,17 @@ class PerReactor {
     mutable std::array<std::atomic<T*>, kReactorsMax> slots_{};
 };
 
+// No locked instruction: of two threads that change it, one's change would be lost.
+class OwnCount {
+  public:
+    void up() { value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+    void down() { value_.store(value_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed); }
+    unsigned get() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<unsigned> value_{0};
+};
+
 template <class Op>  // Op has a member `Op* next_free`
 class OpPool {
   public:
@@ -65,15 +78,15 @@ class OpPool {
         if (free_ == nullptr) grow();
         Op& op = *free_;
         free_ = op.next_free;
-        in_use_++;
+        in_use_.up();
         return op;
     }
     void put(Op& op) {
         op.next_free = free_;
         free_ = &op;
-        in_use_--;
+        in_use_.down();
     }
-    std::size_t in_use() const { return in_use_; }
+    unsigned in_use() const { return in_use_.get(); }  // from any thread
 
   private:
     static constexpr std::size_t kBlockMax = 64;
@@ -87,7 +100,7 @@ class OpPool {
     }
     std::vector<std::unique_ptr<Op[]>> blocks_;
     Op* free_ = nullptr;
-    std::size_t in_use_ = 0;
+    OwnCount in_use_;
 };
 
 }  // namespace xsan::dev

@@ -36,6 +36,12 @@ UringBlockDevice::~UringBlockDevice() {
     lanes_.for_each([](const Lane& lane) { XSAN_ASSERT(lane.ops.in_use() == 0); });
 }
 
+unsigned UringBlockDevice::in_flight() const {
+    unsigned sum = 0;
+    lanes_.for_each([&](const Lane& lane) { sum += lane.ops.in_use(); });
+    return sum;
+}
+
 Task<void> UringBlockDevice::close() {
     std::vector<Lane*> lanes;
     lanes_.for_each([&](Lane& lane) { lanes.push_back(&lane); });

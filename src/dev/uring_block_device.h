@@ -38,6 +38,7 @@ class UringBlockDevice final : public BlockDevice {
     const DeviceIdentity& identity() const override { return identity_; }
     const DeviceLimits& limits() const override { return limits_; }
     void submit(IoRequest& request) override;
+    unsigned in_flight() const override;
     Task<void> close() override;
 
   private:

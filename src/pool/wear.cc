@@ -13,6 +13,7 @@ namespace xsan::pool {
 namespace {
 
 constexpr TimeNs kLook = kSecond;
+constexpr unsigned kLoadLooks = 4;  // in each of them
 constexpr TimeNs kHeatEvery = 10 * kSecond;
 constexpr TimeNs kReadEvery = 15 * kSecond;
 constexpr TimeNs kPointEvery = 60 * kSecond;
@@ -73,7 +74,7 @@ wl::Endurance Wear::endurance_of(MemberIndex member, double by_command) const {
 }
 
 Task<void> Wear::load() {
-    counted_at_ = heat_at_ = saved_at_ = pool_.control().now();
+    counted_at_ = heat_at_ = saved_at_ = load_at_ = pool_.control().now();
     for (const MemberIndex member : live_members()) co_await open(member, true);
     // Drives that report at once are known from the first placement on.
     co_await read_drives();
@@ -91,7 +92,7 @@ Task<void> Wear::open(MemberIndex member, bool from_zero) {
     const wl::Endurance rated = endurance_of(member, 0);
     std::optional<WearBook> book;
     if (found) book = decode_wear_book(found->book.payload, rated);
-    auto side = std::make_unique<Side>(Side{uuid, wl::Account(rated, now_seconds()), {}, {}, 0, 0, false, false, false});
+    auto side = std::make_unique<Side>(Side{uuid, wl::Account(rated, now_seconds()), {}, {}, 0, 0, false, wl::MemberLoad(), 0, false});
     if (found) side->book_place = 1 - found->place;
     if (book && book->account) {
         side->account = std::move(*book->account);
@@ -142,7 +143,7 @@ void Wear::start() {
 
 Task<void> Wear::run() {
     while (!stopping_) {
-        co_await pool_.pause_for(kLook);
+        co_await look_at_load();
         if (stopping_) break;
         co_await open_new_members();
         count();
@@ -159,6 +160,27 @@ Task<void> Wear::run() {
         const bool is_due = (save_by_ && now >= *save_by_) || now - saved_at_ >= kSaveEvery;
         if (is_due && !stopping_) (void)co_await save();
     }
+}
+
+// Requests in flight are met by looking, so that requests need not be timed.
+Task<void> Wear::look_at_load() {
+    for (unsigned i = 0; i < kLoadLooks && !stopping_; i++) {
+        co_await pool_.pause_for(kLook / kLoadLooks);
+        const TimeNs now = pool_.control().now();
+        const double elapsed = seconds_of(now - load_at_);
+        load_at_ = now;
+        for (auto& [member, side] : sides_) {
+            const dev::BlockDevice* device = pool_.live_device(member);
+            if (device == nullptr) continue;
+            const raid::MemberTraffic traffic = pool_.engine().traffic().total(member);
+            const std::uint64_t requests = traffic.reads.count + traffic.writes().count;
+            side->load.add({device->in_flight(), requests - side->requests_seen, elapsed});
+            side->requests_seen = requests;
+        }
+    }
+    std::vector<wl::MemberLoad*> loads;
+    for (auto& [member, side] : sides_) loads.push_back(is_live(member) ? &side->load : nullptr);
+    wl::judge_slow(loads);
 }
 
 // What was done since the last look. Nothing on the data path knows of accounts.
@@ -256,7 +278,8 @@ void Wear::annotate(wl::MemberCandidate& candidate) const {
     const Side& side = *at->second;
     candidate.wear = side.account.level();
     candidate.endurance_bytes = side.account.endurance.bytes;
-    candidate.slow = side.is_slow;
+    candidate.slow = side.load.slow();
+    candidate.outstanding = static_cast<std::uint32_t>(side.load.in_flight() + 0.5);
     if (wl::is_worn_out(side.account)) candidate.healthy = false;
 }
 

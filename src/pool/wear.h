@@ -28,6 +28,7 @@
 #include "reactor/task.h"
 #include "wl/account.h"
 #include "wl/heat.h"
+#include "wl/member_load.h"
 #include "wl/planner.h"
 #include "wl/settings.h"
 #include "wl/spread.h"
@@ -93,6 +94,7 @@ class Wear {
         MemberIndex member;
         const wl::Account* account = nullptr;
         double rate_bytes = 0;  // written a second, lately
+        std::optional<double> request_seconds;  // that one takes, lately
         wl::MemberCandidate candidate;
     };
     std::vector<MemberView> members() const;  // live ones, and those that were; in order
@@ -139,7 +141,8 @@ class Wear {
         double rate_bytes = 0;
         unsigned book_place = 0;      // for the next book
         bool book_has_failed = false;
-        bool is_slow = false;
+        wl::MemberLoad load;
+        std::uint64_t requests_seen = 0;
         bool had_worn_out = false;
     };
     // Mean latency of users, over the last seconds and while nothing moved.
@@ -156,6 +159,7 @@ class Wear {
     void take_pool_part(WearBook& book);
     Task<void> open_new_members();
     Task<void> read_drives();
+    Task<void> look_at_load();
     void count();
     void count_heat(TimeNs elapsed);
     void note_levels();
@@ -188,6 +192,7 @@ class Wear {
     std::vector<std::uint64_t> group_bytes_seen_;
     TimeNs counted_at_ = 0;
     TimeNs heat_at_ = 0;
+    TimeNs load_at_ = 0;
     TimeNs read_at_ = 0;
     TimeNs points_at_ = 0;
     // Since the accounts of all were last reset.

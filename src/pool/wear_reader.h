@@ -1,5 +1,5 @@
-// WearReader: where figures about drives come from. The pool asks; the daemon implements it, with the drives themselves
-// and a file of readings (src/daemon/wear_readings.h).
+// WearReader: whom the pool asks what its drives say of their own wear. The pool knows no files and no drives'
+// logs; whoever assembles it implements this (daemon/wear_readings.h).
 #pragma once
 
 #include <cstdint>
@@ -12,24 +12,28 @@
 
 namespace xsan::pool {
 
+// A member's drive, by all that a reading or a rated endurance may be found under.
 struct DriveName {
     MemberIndex member;
-    std::string path;
-    std::string model;
-    std::string serial;
-    std::uint64_t size_bytes = 0;
+    std::string path;    // as opened
+    std::string model;   // empty where unknown
+    std::string serial;  //
+    std::uint64_t size_bytes = 0;  // 0: unknown; then drive writes give no endurance
 };
+
+// An empty reading: nothing is known of the drive now.
 struct DriveReading {
-    wl::WearReading reading;  // empty: nothing is known
-    bool from_file = false;
+    wl::WearReading reading;
+    bool from_file = false;  // a user's file gave at least one of its figures
 };
 
 class WearReader {
   public:
     virtual ~WearReader() = default;
-    // On the control reactor; may take long. One answer for each drive, in order.
+    // On the control reactor; may take long, and waits off the reactor. One answer for each drive, in order.
+    // Never fails: what cannot be read is missing from the answer.
     virtual Task<std::vector<DriveReading>> read(std::vector<DriveName> drives) = 0;
-    // Rated endurance as configured for this drive, bytes; 0: not configured.
+    // Rated endurance as configured for this drive, in bytes written; 0: not configured. Does not wait.
     virtual double endurance_bytes(const DriveName& drive) const = 0;
 };
 

@@ -85,6 +85,7 @@ std::vector<Wear::MemberView> Wear::members() const {
         if (const auto side = sides_.find(candidate.member); side != sides_.end()) {
             view.account = &side->second->account;
             view.rate_bytes = side->second->rate_bytes;
+            view.request_seconds = side->second->load.service_seconds();
         }
         views.push_back(view);
     }

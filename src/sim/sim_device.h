@@ -72,6 +72,7 @@ class SimDevice final : public dev::BlockDevice {
     const dev::DeviceIdentity& identity() const override { return identity_; }
     const dev::DeviceLimits& limits() const override { return limits_; }
     void submit(dev::IoRequest& request) override;
+    unsigned in_flight() const override { return static_cast<unsigned>(active_.size()); }
 
     // --- counting ---
     const IoCounters& counters() const { return counters_; }

@@ -17,6 +17,7 @@ class Plug final : public dev::BlockDevice {
     const dev::DeviceIdentity& identity() const override { return drive_.identity(); }
     const dev::DeviceLimits& limits() const override { return drive_.limits(); }
     void submit(dev::IoRequest& request) override { drive_.submit(request); }
+    unsigned in_flight() const override { return drive_.in_flight(); }
 
   private:
     dev::BlockDevice& drive_;

@@ -49,6 +49,7 @@ class SimPlug final : public dev::BlockDevice {
         XSAN_ASSERT(!closed_);
         drive_.submit(request);
     }
+    unsigned in_flight() const override { return drive_.in_flight(); }
     Task<void> close() override {
         closed_ = true;
         open_--;
