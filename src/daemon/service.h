@@ -37,6 +37,7 @@ struct ServiceOptions {
 };
 
 std::string_view job_state_name(pool::JobState state);
+std::string_view member_state_name(const pool::MemberStatus& status);
 
 class Service {
   public:
@@ -95,6 +96,23 @@ class Service {
     // verbs_move.cc
     Task<Answer> relocate(Json params);
     Task<Answer> rebuild_group(Json params);
+    // verbs_wear.cc
+    Outcome<pool::Wear*> find_wear(const rpc::Params& params);
+    Task<Outcome<std::optional<MemberIndex>>> maybe_member(pool::Pool& pool, std::optional<std::string> text);
+    Task<Answer> wear_show(Json params);
+    Task<Answer> wear_history(Json params);
+    Task<Answer> wear_policy(Json params);
+    Task<Answer> wear_set(Json params);
+    Task<Answer> wear_endurance(Json params);
+    Task<Answer> wear_start(Json params);
+    Task<Answer> wear_stop(Json params);
+    Task<Answer> wear_pause(Json params);
+    Task<Answer> wear_resume(Json params);
+    Task<Answer> wear_balance(Json params);
+    Task<Answer> wear_plan(Json params);
+    Task<Answer> wear_predict(Json params);
+    Task<Answer> wear_reset(Json params);
+    Task<Answer> events(Json params);
     // verbs_volume.cc
     Task<Answer> volume_create(Json params);
     Task<Answer> volume_resize(Json params);

@@ -18,6 +18,19 @@ std::string_view job_state_name(pool::JobState state) {
     return "failed";
 }
 
+std::string_view member_state_name(const pool::MemberStatus& status) {
+    switch (status.member.state) {
+        case meta::MemberState::faulty: return "faulty";
+        case meta::MemberState::missing: return "missing";
+        case meta::MemberState::removed: return "removing";
+        case meta::MemberState::in_sync: break;
+    }
+    if (!status.live) return "missing";
+    if (status.member.removing) return "removing";
+    if (status.receives) return "rebuilding";
+    return status.member.spare ? "spare" : "in_sync";
+}
+
 namespace {
 
 std::string_view job_kind_name(pool::JobKind kind) {
@@ -76,19 +89,6 @@ Json describe_io(const pool::MemberStatus& status) {
 }
 
 }  // namespace
-
-std::string_view member_state_name(const pool::MemberStatus& status) {
-    switch (status.member.state) {
-        case meta::MemberState::faulty: return "faulty";
-        case meta::MemberState::missing: return "missing";
-        case meta::MemberState::removed: return "removing";
-        case meta::MemberState::in_sync: break;
-    }
-    if (!status.live) return "missing";
-    if (status.member.removing) return "removing";
-    if (status.receives) return "rebuilding";
-    return status.member.spare ? "spare" : "in_sync";
-}
 
 nlohmann::json text_or_null(const std::string& text) {
     if (text.empty()) return nullptr;

@@ -19,19 +19,21 @@ const wl::Registry& builtin_placements() {
 
 }  // namespace
 
+const wl::Registry& Pool::placements() const {
+    return environment_.placements != nullptr ? *environment_.placements : builtin_placements();
+}
+
+std::vector<std::string> Pool::placement_names() const { return placements().names(); }
+
 void Pool::start_placement() {
-    const wl::Registry& registry =
-        environment_.placements != nullptr ? *environment_.placements : builtin_placements();
-    auto made = registry.make(kDefaultPlacement);
+    auto made = placements().make(kDefaultPlacement);
     XSAN_ASSERT(made.has_value());
     placement_ = std::move(*made);
     placement_->start(*this);
 }
 
 Outcome<void> Pool::use_placement(const std::string& placement_name) {
-    const wl::Registry& registry =
-        environment_.placements != nullptr ? *environment_.placements : builtin_placements();
-    XSAN_TRY(auto made, registry.make(placement_name));
+    XSAN_TRY(auto made, placements().make(placement_name));
     placement_->stop();
     placement_ = std::move(made);
     placement_->start(*this);

@@ -211,6 +211,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Outcome<void> use_placement(const std::string& placement_name);
     std::string_view placement_name() const { return placement_->name(); }
     const wl::Placement& placement() const { return *placement_; }
+    std::vector<std::string> placement_names() const;
 
     // Wear leveling; nullptr where the environment does not want it.
     Wear* wear() { return wear_.get(); }
@@ -335,6 +336,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     Task<void> retire_rows();
 
     // placement.cc
+    const wl::Registry& placements() const;
     void start_placement();
     void report_io();
 

@@ -103,7 +103,10 @@ Task<void> Wear::open(MemberIndex member, bool from_zero) {
     // Only before the pool runs: a drive that comes back later knows nothing newer than the pool does.
     if (book && is_newest && from_zero) take_pool_part(*book);
     sides_[member] = std::move(side);
-    if (!from_zero) sides_[member]->seen = totals_of(member);
+    if (from_zero) co_return;
+    Side& joined = *sides_[member];
+    joined.seen = totals_of(member);
+    joined.requests_seen = joined.seen.reads.count + joined.seen.writes().count;
 }
 
 void Wear::take_pool_part(WearBook& book) {
@@ -172,8 +175,8 @@ Task<void> Wear::look_at_load() {
         for (auto& [member, side] : sides_) {
             const dev::BlockDevice* device = pool_.live_device(member);
             if (device == nullptr) continue;
-            const raid::MemberTraffic traffic = pool_.engine().traffic().total(member);
-            const std::uint64_t requests = traffic.reads.count + traffic.writes().count;
+            const wl::AccountTotals totals = totals_of(member);
+            const std::uint64_t requests = totals.reads.count + totals.writes().count;
             side->load.add({device->in_flight(), requests - side->requests_seen, elapsed});
             side->requests_seen = requests;
         }
