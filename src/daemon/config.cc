@@ -1,96 +1,20 @@
-// Reading the configuration with toml++, whose exceptions end here.
+// Reading the configuration, key by key; its table [wear] in config_wear.cc.
 #include "daemon/config.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <functional>
-#include <span>
-#include <toml++/toml.h>
 
 #include "base/text.h"
+#include "daemon/config_wear.h"
+#include "daemon/toml_item.h"
 #include "ec/scheme.h"
 
 namespace xsan::daemon {
 namespace {
 
-// A value of the file with what a message about it needs.
-struct Item {
-    const toml::node& node;
-    std::string_view file;
-    std::string path;  // "reactors.count"
-
-    Failure refuse(std::string_view problem) const {
-        return {Errc::invalid_argument,
-                fmt::format("{}:{}: {}: {}", file, node.source().begin.line, path, problem)};
-    }
-};
-
-Outcome<std::int64_t> read_integer(const Item& item, std::int64_t least, std::int64_t most) {
-    const auto* value = item.node.as_integer();
-    if (value == nullptr) return item.refuse("must be an integer");
-    if (value->get() < least || value->get() > most) {
-        return item.refuse(fmt::format("must be {} to {}", least, most));
-    }
-    return value->get();
-}
-
-Outcome<std::string> read_text(const Item& item, std::size_t bytes_max) {
-    const auto* value = item.node.as_string();
-    if (value == nullptr) return item.refuse("must be a string");
-    const std::string& text = value->get();
-    if (text.size() > bytes_max) return item.refuse(fmt::format("is longer than {}", bytes_max));
-    const auto is_control = [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    };
-    if (std::any_of(text.begin(), text.end(), is_control)) {
-        return item.refuse("must not contain control characters");
-    }
-    return text;
-}
-
-Outcome<std::string> read_choice(const Item& item, std::span<const std::string_view> choices) {
-    XSAN_TRY(auto text, read_text(item, 64));
-    if (std::find(choices.begin(), choices.end(), text) != choices.end()) return text;
-    return item.refuse(fmt::format("'{}' must be one of {}", text, fmt::join(choices, ", ")));
-}
-
-struct SizeRange {
-    std::uint64_t least;
-    std::uint64_t most;
-    bool power_of_two;
-};
-
-// An integer of bytes, or a string such as "64K".
-Outcome<std::uint64_t> read_size(const Item& item, SizeRange range) {
-    std::uint64_t bytes = 0;
-    if (const auto* number = item.node.as_integer(); number != nullptr) {
-        if (number->get() < 0) return item.refuse("must not be negative");
-        bytes = static_cast<std::uint64_t>(number->get());
-    } else {
-        if (!item.node.is_string()) return item.refuse("must be a size such as \"64K\"");
-        XSAN_TRY(const auto text, read_text(item, 64));
-        const auto size = parse_size(text);
-        if (!size) return item.refuse(size.error().message);
-        bytes = *size;
-    }
-    if (bytes < range.least || bytes > range.most) {
-        return item.refuse(fmt::format("must be {} to {}", format_size(range.least),
-                                       format_size(range.most)));
-    }
-    if (range.power_of_two && !std::has_single_bit(bytes)) {
-        return item.refuse("must be a power of two");
-    }
-    return bytes;
-}
-
-Outcome<void> read_socket(const Item& item, Config& config) {
+Outcome<void> read_socket(const TomlItem& item, Config& config) {
     XSAN_TRY(config.control.socket, read_text(item, 107));  // sockaddr_un
     if (config.control.socket.empty() || config.control.socket.front() != '/') {
         return item.refuse("must be an absolute path");
@@ -98,25 +22,25 @@ Outcome<void> read_socket(const Item& item, Config& config) {
     return {};
 }
 
-Outcome<void> read_group(const Item& item, Config& config) {
+Outcome<void> read_group(const TomlItem& item, Config& config) {
     XSAN_TRY(config.control.group, read_text(item, 32));
     return {};
 }
 
-Outcome<void> read_reactor_count(const Item& item, Config& config) {
+Outcome<void> read_reactor_count(const TomlItem& item, Config& config) {
     XSAN_TRY(const auto count, read_integer(item, 0, kReactorsMax));
     config.reactors.count = static_cast<unsigned>(count);
     return {};
 }
 
-Outcome<void> read_cpus(const Item& item, Config& config) {
+Outcome<void> read_cpus(const TomlItem& item, Config& config) {
     const auto* list = item.node.as_array();
     if (list == nullptr) return item.refuse("must be an array of CPU numbers");
     if (list->size() > kReactorsMax) {
         return item.refuse(fmt::format("has more than {} items", kReactorsMax));
     }
     for (const auto& node : *list) {
-        XSAN_TRY(const auto cpu, read_integer(Item{node, item.file, item.path}, 0, 8191));
+        XSAN_TRY(const auto cpu, read_integer(TomlItem{node, item.file, item.path}, 0, 8191));
         if (std::find(config.reactors.cpus.begin(), config.reactors.cpus.end(), cpu) !=
             config.reactors.cpus.end()) {
             return item.refuse(fmt::format("CPU {} appears twice", cpu));
@@ -126,7 +50,7 @@ Outcome<void> read_cpus(const Item& item, Config& config) {
     return {};
 }
 
-Outcome<void> read_log_level(const Item& item, Config& config) {
+Outcome<void> read_log_level(const TomlItem& item, Config& config) {
     static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning",
                                                                 "error"};
     XSAN_TRY(const auto level, read_choice(item, kLevels));
@@ -135,7 +59,7 @@ Outcome<void> read_log_level(const Item& item, Config& config) {
     return {};
 }
 
-Outcome<void> read_log_target(const Item& item, Config& config) {
+Outcome<void> read_log_target(const TomlItem& item, Config& config) {
     XSAN_TRY(auto target, read_text(item, 4096));
     using Target = Config::Log::Target;
     if (target == "auto") {
@@ -155,12 +79,12 @@ Outcome<void> read_log_target(const Item& item, Config& config) {
     return {};
 }
 
-Outcome<void> read_strip(const Item& item, Config& config) {
+Outcome<void> read_strip(const TomlItem& item, Config& config) {
     XSAN_TRY(config.create.strip_bytes, read_size(item, {ec::kStripBytesMin, ec::kStripBytesMax, true}));
     return {};
 }
 
-Outcome<void> read_block(const Item& item, Config& config) {
+Outcome<void> read_block(const TomlItem& item, Config& config) {
     XSAN_TRY(config.create.block_bytes, read_size(item, {512, 4096, true}));
     if (config.create.block_bytes != 512 && config.create.block_bytes != 4096) {
         return item.refuse("must be 512 or 4096");
@@ -168,41 +92,41 @@ Outcome<void> read_block(const Item& item, Config& config) {
     return {};
 }
 
-Outcome<void> read_extent(const Item& item, Config& config) {
+Outcome<void> read_extent(const TomlItem& item, Config& config) {
     XSAN_TRY(const auto bytes, read_size(item, {kMiB, 64 * kGiB, true}));
     config.create.extent_bytes = bytes;
     return {};
 }
 
-Outcome<void> read_consistency(const Item& item, Config& config) {
+Outcome<void> read_consistency(const TomlItem& item, Config& config) {
     static constexpr std::array<std::string_view, 3> kPolicies = {"log", "resync", "none"};
     XSAN_TRY(config.create.consistency, read_choice(item, kPolicies));
     return {};
 }
 
-Outcome<void> read_queues(const Item& item, Config& config) {
+Outcome<void> read_queues(const TomlItem& item, Config& config) {
     XSAN_TRY(const auto queues, read_integer(item, 0, kReactorsMax));
     config.ublk.queues = static_cast<unsigned>(queues);
     return {};
 }
 
-Outcome<void> read_queue_depth(const Item& item, Config& config) {
+Outcome<void> read_queue_depth(const TomlItem& item, Config& config) {
     XSAN_TRY(const auto depth, read_integer(item, 1, 4096));
     config.ublk.queue_depth = static_cast<unsigned>(depth);
     return {};
 }
 
-Outcome<void> read_request_max(const Item& item, Config& config) {
+Outcome<void> read_request_max(const TomlItem& item, Config& config) {
     XSAN_TRY(config.ublk.request_bytes_max, read_size(item, {4 * kKiB, 32 * kMiB, true}));
     return {};
 }
 
-Outcome<void> read_rate_max(const Item& item, Config& config) {
+Outcome<void> read_rate_max(const TomlItem& item, Config& config) {
     XSAN_TRY(config.rebuild.rate_max_bytes, read_size(item, {0, INT64_MAX, false}));
     return {};
 }
 
-Outcome<void> read_scrub_rate_max(const Item& item, Config& config) {
+Outcome<void> read_scrub_rate_max(const TomlItem& item, Config& config) {
     XSAN_TRY(config.scrub.rate_max_bytes, read_size(item, {0, INT64_MAX, false}));
     return {};
 }
@@ -210,7 +134,7 @@ Outcome<void> read_scrub_rate_max(const Item& item, Config& config) {
 struct Key {
     std::string_view table;
     std::string_view name;
-    Outcome<void> (*read)(const Item& item, Config& config);
+    Outcome<void> (*read)(const TomlItem& item, Config& config);
 };
 
 constexpr std::array kKeys = {
@@ -229,13 +153,17 @@ constexpr std::array kKeys = {
     Key{"ublk", "request_max", read_request_max},
     Key{"rebuild", "rate_max", read_rate_max},
     Key{"scrub", "rate_max", read_scrub_rate_max},
+    Key{"wear", "enabled", read_wear_enabled},
+    Key{"wear", "endurance", read_wear_endurance},
+    Key{"wear", "policy", read_wear_policy},
+    Key{"wear", "readings", read_wear_readings},
 };
 
 Outcome<void> read_table(const toml::table& table, std::string_view table_name,
                          std::string_view file, Config& config) {
     for (const auto& [toml_key, node] : table) {
         const std::string_view name = toml_key.str();
-        Item item{node, file, fmt::format("{}.{}", table_name, quotable(name))};
+        TomlItem item{node, file, fmt::format("{}.{}", table_name, quotable(name))};
         const auto key = std::find_if(kKeys.begin(), kKeys.end(), [&](const Key& k) {
             return k.table == table_name && k.name == name;
         });
@@ -249,7 +177,7 @@ Outcome<Config> read_document(const toml::table& document, std::string_view file
     Config config;
     for (const auto& [toml_key, node] : document) {
         const std::string_view name = toml_key.str();
-        const Item item{node, file, quotable(name)};
+        const TomlItem item{node, file, quotable(name)};
         const bool known = std::any_of(kKeys.begin(), kKeys.end(),
                                        [&](const Key& key) { return key.table == name; });
         if (!known) return item.refuse("unknown key");
@@ -271,39 +199,17 @@ Outcome<Config> read_document(const toml::table& document, std::string_view file
 }  // namespace
 
 Outcome<Config> parse_config(std::string_view text, std::string_view file_name) {
-    if (text.size() > kConfigBytesMax) {
-        return Failure(Errc::invalid_argument, fmt::format("{}: larger than {}", file_name,
-                                                           format_size(kConfigBytesMax)));
-    }
-    try {
-        const toml::table document = toml::parse(text, file_name);
-        return read_document(document, file_name);
-    } catch (const toml::parse_error& error) {
-        std::string description(error.description());
-        std::replace(description.begin(), description.end(), '\n', ' ');
-        return Failure(Errc::invalid_argument,
-                       fmt::format("{}:{}: {}", file_name, error.source().begin.line, description));
-    }
+    XSAN_TRY(const auto document, parse_toml(text, file_name, kConfigBytesMax));
+    return read_document(document, file_name);
 }
 
 Outcome<Config> load_config(const std::string& path, bool must_exist) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) {
-        if (errno == ENOENT && !must_exist) return Config();
-        return Failure(error_from_errno(errno).code,
-                       fmt::format("{}: {}", path, std::strerror(errno)));
+    const auto text = read_text_file(path, kConfigBytesMax);
+    if (!text) {
+        if (text.error().code == Errc::not_found && !must_exist) return Config();
+        return text.error();
     }
-    if (!S_ISREG(status.st_mode)) {
-        return Failure(Errc::invalid_argument, fmt::format("{}: not a regular file", path));
-    }
-    std::ifstream file(path, std::ios::binary);
-    std::string text(kConfigBytesMax + 1, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (file.bad() || (!file.eof() && file.fail())) {
-        return Failure(Errc::io_error, fmt::format("{}: cannot be read", path));
-    }
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    return parse_config(text, path);
+    return parse_config(*text, path);
 }
 
 }  // namespace xsan::daemon

@@ -59,6 +59,21 @@ struct Config {
     struct Scrub {
         std::uint64_t rate_max_bytes = 0;  // that it may read in a second; 0: no limit
     } scrub;
+
+    struct Wear {
+        // What drives can be written in their life. Exactly one of serial and model (a pattern with '*'), and one
+        // of bytes and drive_writes (times the drive's size).
+        struct Endurance {
+            std::string serial;
+            std::string model;
+            std::uint64_t bytes = 0;
+            double drive_writes = 0;
+        };
+        bool enabled = true;                 // accounts are kept on the drives
+        std::string readings;                // absolute; "": no file of readings
+        std::string policy = "round_robin";  // of new pools
+        std::vector<Endurance> endurance;    // in the order of the file
+    } wear;
 };
 
 // `file_name` is for messages only.

@@ -11,6 +11,7 @@
 #include "daemon/config.h"
 #include "ec/scheme.h"
 #include "fuzz/input.h"
+#include "wl/registry.h"
 
 using namespace xsan;
 using namespace xsan::daemon;
@@ -39,6 +40,15 @@ void check(const Config& c) {
     XSAN_ASSERT(c.ublk.queue_depth >= 1 && c.ublk.queue_depth <= 4096);
     XSAN_ASSERT(std::has_single_bit(c.ublk.request_bytes_max));
     XSAN_ASSERT(c.rebuild.rate_max_bytes <= INT64_MAX);
+    XSAN_ASSERT(c.wear.readings.empty() || c.wear.readings.starts_with('/'));
+    wl::Registry registry;
+    wl::add_builtin_placements(registry);
+    XSAN_ASSERT(registry.make(c.wear.policy).has_value());
+    for (const Config::Wear::Endurance& e : c.wear.endurance) {
+        XSAN_ASSERT(e.serial.empty() != e.model.empty());
+        XSAN_ASSERT((e.bytes == 0) != (e.drive_writes == 0));
+        XSAN_ASSERT(e.bytes <= kTiB << 20 && e.drive_writes >= 0 && e.drive_writes <= 1e6);
+    }
 }
 
 void check(const Outcome<Config>& outcome) {

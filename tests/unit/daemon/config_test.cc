@@ -38,6 +38,10 @@ TEST_CASE("an empty file gives the defaults of the design", "[daemon][config]") 
     CHECK(config->ublk.request_bytes_max == kMiB);
     CHECK(config->create.consistency == "log");
     CHECK(config->log.level == LogLevel::info);
+    CHECK(config->wear.enabled);
+    CHECK(config->wear.policy == "round_robin");
+    CHECK(config->wear.readings.empty());
+    CHECK(config->wear.endurance.empty());
 }
 
 TEST_CASE("every key is read", "[daemon][config]") {
@@ -64,6 +68,16 @@ request_max = "512K"
 rate_max = "200M"
 [scrub]
 rate_max = "50M"
+[wear]
+enabled = false
+policy = "adaptive"
+readings = "/etc/xsan/wear.toml"
+[[wear.endurance]]
+model = "ACME *"
+drive_writes = 1825.5
+[[wear.endurance]]
+serial = "S1"
+bytes = "1400T"
 )",
                                      "x.toml");
     if (!config) FAIL(config.error().message);
@@ -83,6 +97,14 @@ rate_max = "50M"
     CHECK(config->ublk.request_bytes_max == 512 * kKiB);
     CHECK(config->rebuild.rate_max_bytes == 200 * kMiB);
     CHECK(config->scrub.rate_max_bytes == 50 * kMiB);
+    CHECK_FALSE(config->wear.enabled);
+    CHECK(config->wear.policy == "adaptive");
+    CHECK(config->wear.readings == "/etc/xsan/wear.toml");
+    REQUIRE(config->wear.endurance.size() == 2);
+    CHECK(config->wear.endurance[0].model == "ACME *");
+    CHECK(config->wear.endurance[0].drive_writes == 1825.5);
+    CHECK(config->wear.endurance[1].serial == "S1");
+    CHECK(config->wear.endurance[1].bytes == 1400 * kTiB);
 }
 
 TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][config]") {
@@ -106,6 +128,22 @@ TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][c
         {"[create]\nstrip = 64.0", "x.toml:2: create.strip: must be a size"},
         {"[create]\nblock = 1024", "x.toml:2: create.block: must be 512 or 4096"},
         {"[rebuild]\nrate_max = -1", "x.toml:2: rebuild.rate_max: must not be negative"},
+        {"[wear]\nenabled = 1", "x.toml:2: wear.enabled: must be true or false"},
+        {"[wear]\npolicy = \"mine\"", "x.toml:2: wear.policy: 'mine' must be one of adaptive, least_worn, "},
+        {"[wear]\nreadings = \"wear.toml\"", "x.toml:2: wear.readings: must be an absolute path"},
+        {"[wear]\nendurance = 1", "x.toml:2: wear.endurance: must be tables: [[wear.endurance]]"},
+        {"[wear]\nendurance = [1]", "x.toml:2: wear.endurance: must be a table"},
+        {"[[wear.endurance]]\nmodel = \"A\"", "x.toml:1: wear.endurance: needs either bytes or drive_writes"},
+        {"[[wear.endurance]]\nbytes = 1", "x.toml:1: wear.endurance: needs either serial or model"},
+        {"[[wear.endurance]]\nbytes = 1\nmodel = \"A\"\nserial = \"1\"",
+         "x.toml:1: wear.endurance: needs either serial or model"},
+        {"[[wear.endurance]]\nmodel = \"\"", "x.toml:2: wear.endurance.model: must not be empty"},
+        {"[[wear.endurance]]\nmodle = \"A\"", "x.toml:2: wear.endurance.modle: unknown key"},
+        {"[[wear.endurance]]\nbytes = 0", "x.toml:2: wear.endurance.bytes: must be 1 to 1048576T"},
+        {"[[wear.endurance]]\ndrive_writes = nan", "x.toml:2: wear.endurance.drive_writes: must be 0.001 to"},
+        {"[[wear.endurance]]\ndrive_writes = \"1\"", "x.toml:2: wear.endurance.drive_writes: must be a number"},
+        {"[[wear.endurance]]\nmodel = \"A\"\nbytes = 1\n[[wear.endurance]]\nmodel = \"A\"\nbytes = 2",
+         "x.toml:4: wear.endurance: 'A' appears twice"},
         {"[log\n", "x.toml:1: "},
         {"[log]\nlevel = \"info\"\nlevel = \"info\"", "x.toml:3: "},
     };
@@ -157,12 +195,13 @@ TEST_CASE("the manual page has every key of the example file", "[daemon][config]
         CHECK(page.find("\n.B " + line.substr(1, equals - 1) + "\n") != std::string::npos);
         keys++;
     }
-    CHECK(keys == 15);
+    CHECK(keys == 18);
 }
 
 TEST_CASE("mutilated configurations are read or refused, never worse", "[daemon][config][fuzz]") {
     const std::string source = "[control]\nsocket = \"/s\"\n[reactors]\ncount = 2\ncpus = [0, 1]\n"
-                               "[create]\nstrip = \"64K\"\n[rebuild]\nrate_max = 1_000\n";
+                               "[create]\nstrip = \"64K\"\n[rebuild]\nrate_max = 1_000\n"
+                               "[wear]\nenabled = true\n[[wear.endurance]]\nmodel = \"A*\"\ndrive_writes = 1.5\n";
     constexpr std::uint64_t kSeed = 20261120;
     Rng rng(kSeed);
     int refused = 0;
