@@ -207,6 +207,14 @@ Outcome<void> read_scrub_rate_max(const Item& item, Config& config) {
     return {};
 }
 
+Outcome<void> read_metrics_listen(const Item& item, Config& config) {
+    XSAN_TRY(const auto text, read_text(item, 64));
+    auto address = parse_loopback(text);
+    if (!address) return item.refuse(address.error().message);
+    config.metrics.listen = std::move(*address);
+    return {};
+}
+
 struct Key {
     std::string_view table;
     std::string_view name;
@@ -229,6 +237,7 @@ constexpr std::array kKeys = {
     Key{"ublk", "request_max", read_request_max},
     Key{"rebuild", "rate_max", read_rate_max},
     Key{"scrub", "rate_max", read_scrub_rate_max},
+    Key{"metrics", "listen", read_metrics_listen},
 };
 
 Outcome<void> read_table(const toml::table& table, std::string_view table_name,

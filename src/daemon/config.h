@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "daemon/listen_address.h"
 
 namespace xsan::daemon {
 
@@ -59,6 +60,10 @@ struct Config {
     struct Scrub {
         std::uint64_t rate_max_bytes = 0;  // that it may read in a second; 0: no limit
     } scrub;
+
+    struct Metrics {
+        std::optional<ListenAddress> listen;  // absent: metrics are not served
+    } metrics;
 };
 
 // `file_name` is for messages only.

@@ -39,6 +39,10 @@ void check(const Config& c) {
     XSAN_ASSERT(c.ublk.queue_depth >= 1 && c.ublk.queue_depth <= 4096);
     XSAN_ASSERT(std::has_single_bit(c.ublk.request_bytes_max));
     XSAN_ASSERT(c.rebuild.rate_max_bytes <= INT64_MAX);
+    if (const auto& listen = c.metrics.listen) {
+        XSAN_ASSERT(listen->port != 0 && (listen->host.starts_with("127.") || listen->host == "::1"));
+        XSAN_ASSERT(parse_loopback(listen->text())->text() == listen->text());
+    }
 }
 
 void check(const Outcome<Config>& outcome) {

@@ -38,6 +38,7 @@ TEST_CASE("an empty file gives the defaults of the design", "[daemon][config]") 
     CHECK(config->ublk.request_bytes_max == kMiB);
     CHECK(config->create.consistency == "log");
     CHECK(config->log.level == LogLevel::info);
+    CHECK(!config->metrics.listen);
 }
 
 TEST_CASE("every key is read", "[daemon][config]") {
@@ -64,6 +65,8 @@ request_max = "512K"
 rate_max = "200M"
 [scrub]
 rate_max = "50M"
+[metrics]
+listen = "127.0.0.1:9750"
 )",
                                      "x.toml");
     if (!config) FAIL(config.error().message);
@@ -83,6 +86,8 @@ rate_max = "50M"
     CHECK(config->ublk.request_bytes_max == 512 * kKiB);
     CHECK(config->rebuild.rate_max_bytes == 200 * kMiB);
     CHECK(config->scrub.rate_max_bytes == 50 * kMiB);
+    REQUIRE(config->metrics.listen);
+    CHECK(config->metrics.listen->text() == "127.0.0.1:9750");
 }
 
 TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][config]") {
@@ -106,6 +111,11 @@ TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][c
         {"[create]\nstrip = 64.0", "x.toml:2: create.strip: must be a size"},
         {"[create]\nblock = 1024", "x.toml:2: create.block: must be 512 or 4096"},
         {"[rebuild]\nrate_max = -1", "x.toml:2: rebuild.rate_max: must not be negative"},
+        {"[metrics]\nlisten = 9750", "x.toml:2: metrics.listen: must be a string"},
+        {"[metrics]\nlisten = \"0.0.0.0:9750\"", "x.toml:2: metrics.listen: '0.0.0.0:9750' is not an address of this"},
+        {"[metrics]\nlisten = \"127.0.0.1\"", "x.toml:2: metrics.listen: '127.0.0.1' must be \"127.0.0.1:PORT\""},
+        {"[metrics]\nlisten = \"[::1]:0\"", "x.toml:2: metrics.listen: '[::1]:0' has no port of 1 to 65535"},
+        {"[metrics]\nport = 9750", "x.toml:2: metrics.port: unknown key"},
         {"[log\n", "x.toml:1: "},
         {"[log]\nlevel = \"info\"\nlevel = \"info\"", "x.toml:3: "},
     };
@@ -113,6 +123,31 @@ TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][c
         const std::string problem = problem_of(c.text);
         CAPTURE(c.text, problem);
         CHECK(problem.find(c.words) == 0);
+        CHECK(problem.find('\n') == std::string::npos);
+    }
+}
+
+TEST_CASE("metrics are served on loopback addresses alone", "[daemon][config]") {
+    const auto text_of = [](const std::string& given) {
+        const auto config = parse_config("[metrics]\nlisten = '" + given + "'", "x.toml");
+        return config && config->metrics.listen ? config->metrics.listen->text() : std::string();
+    };
+    CHECK(text_of("127.0.0.1:1") == "127.0.0.1:1");
+    CHECK(text_of("127.255.3.4:65535") == "127.255.3.4:65535");
+    CHECK(text_of("localhost:9750") == "127.0.0.1:9750");
+    CHECK(text_of("[::1]:9750") == "[::1]:9750");
+    CHECK(text_of("[0:0:0:0:0:0:0:1]:9750") == "[::1]:9750");
+    for (const char* given : {
+            "", ":", "9750", ":9750", "*:9750", "0.0.0.0:9750", "128.0.0.1:9750", "10.0.0.1:9750",
+            "[::]:9750", "::1:9750", "[::1]", "[::ffff:127.0.0.1]:9750", "[fe80::1]:9750", "127.1:9750",
+            "0177.0.0.1:9750", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:+1",
+            "127.0.0.1:9750s", "127.0.0.1:97 50", " 127.0.0.1:9750", "127.0.0.1:9750,8080",
+            "127.0.0.1,0.0.0.0:9750", "localhost.example.org:9750", "example.org:9750",
+            "http://127.0.0.1:9750", "[]:1"}) {
+        CAPTURE(given);
+        CHECK(text_of(given).empty());
+        const std::string problem = problem_of(std::string("[metrics]\nlisten = '") + given + "'");
+        CHECK(problem.find("x.toml:2: metrics.listen: ") == 0);
         CHECK(problem.find('\n') == std::string::npos);
     }
 }
@@ -157,12 +192,13 @@ TEST_CASE("the manual page has every key of the example file", "[daemon][config]
         CHECK(page.find("\n.B " + line.substr(1, equals - 1) + "\n") != std::string::npos);
         keys++;
     }
-    CHECK(keys == 15);
+    CHECK(keys == 16);
 }
 
 TEST_CASE("mutilated configurations are read or refused, never worse", "[daemon][config][fuzz]") {
     const std::string source = "[control]\nsocket = \"/s\"\n[reactors]\ncount = 2\ncpus = [0, 1]\n"
-                               "[create]\nstrip = \"64K\"\n[rebuild]\nrate_max = 1_000\n";
+                               "[create]\nstrip = \"64K\"\n[rebuild]\nrate_max = 1_000\n"
+                               "[metrics]\nlisten = \"127.0.0.1:9750\"\n";
     constexpr std::uint64_t kSeed = 20261120;
     Rng rng(kSeed);
     int refused = 0;
