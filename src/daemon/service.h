@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "daemon/config.h"
 #include "daemon/devices.h"
+#include "daemon/metric_set.h"
 #include "pool/pool.h"
 #include "pool/volume.h"
 #include "reactor/offload.h"
@@ -36,8 +37,6 @@ struct ServiceOptions {
     std::function<void()> on_progress;
 };
 
-std::string_view job_state_name(pool::JobState state);
-
 class Service {
   public:
     Service(ReactorPool& reactors, Offload& offload, ServiceOptions options);
@@ -53,6 +52,9 @@ class Service {
     Task<void> start();
     // Detaches devices that nobody uses, leaves the others waiting for the next daemon, stops the pools.
     Task<void> stop();
+    // All metrics as they are now (docs/metrics.md). On the control reactor, between start() and stop().
+    MetricSnapshot metrics();
+
     // Devices that stop() left to the next daemon. Their buffers must outlive the reactors.
     std::vector<std::unique_ptr<ublk::Target>> take_abandoned() { return std::move(abandoned_); }
 
@@ -63,6 +65,7 @@ class Service {
     struct Entry {
         std::unique_ptr<pool::Pool> pool;
         std::map<meta::VolumeId, std::unique_ptr<ublk::Target>> targets;
+        bool is_leaving = false;  // being stopped: members that close one by one are not missing
     };
 
     // What state.json holds of a pool.
