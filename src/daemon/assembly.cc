@@ -41,6 +41,7 @@ Task<Service::Assembled> Service::assemble_from(std::vector<OpenedDevice> device
         const std::string name = (*pool)->name();
         Entry& entry = pools_[name];
         entry.pool = std::move(*pool);
+        watch_users(entry);
         log(LogLevel::info, "pool {} is running", name);
         note_progress();
         const auto resumed = co_await resume_volumes(entry);

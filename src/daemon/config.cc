@@ -131,6 +131,14 @@ Outcome<void> read_scrub_rate_max(const TomlItem& item, Config& config) {
     return {};
 }
 
+Outcome<void> read_metrics_listen(const TomlItem& item, Config& config) {
+    XSAN_TRY(const auto text, read_text(item, 64));
+    auto address = parse_loopback(text);
+    if (!address) return item.refuse(address.error().message);
+    config.metrics.listen = std::move(*address);
+    return {};
+}
+
 struct Key {
     std::string_view table;
     std::string_view name;
@@ -157,6 +165,7 @@ constexpr std::array kKeys = {
     Key{"wear", "endurance", read_wear_endurance},
     Key{"wear", "policy", read_wear_policy},
     Key{"wear", "readings", read_wear_readings},
+    Key{"metrics", "listen", read_metrics_listen},
 };
 
 Outcome<void> read_table(const toml::table& table, std::string_view table_name,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "daemon/listen_address.h"
 
 namespace xsan::daemon {
 
@@ -74,6 +75,10 @@ struct Config {
         std::string policy = "round_robin";  // of new pools
         std::vector<Endurance> endurance;    // in the order of the file
     } wear;
+
+    struct Metrics {
+        std::optional<ListenAddress> listen;  // absent: metrics are not served
+    } metrics;
 };
 
 // `file_name` is for messages only.

@@ -13,7 +13,8 @@ constexpr std::chrono::seconds kOldDaemonWait{20};
 }  // namespace
 
 Service::Service(ReactorPool& reactors, Offload& offload, ServiceOptions options)
-    : reactors_(reactors), offload_(offload), options_(std::move(options)), rng_(options_.seed) {}
+    : reactors_(reactors), offload_(offload), options_(std::move(options)),
+      readings_(offload_, options_.config.wear), rng_(options_.seed) {}
 
 Service::~Service() = default;
 
@@ -85,6 +86,9 @@ pool::Environment Service::environment() {
     environment.seed = rng_.next();
     environment.rebuild_rate_max = options_.config.rebuild.rate_max_bytes;
     environment.scrub_rate_max = options_.config.scrub.rate_max_bytes;
+    environment.wear.enabled = options_.config.wear.enabled;
+    environment.wear.reader = &readings_;
+    environment.wear.wall_seconds = options_.wall_seconds;
     // Of each reactor: enough 4 KiB to 64 KiB buffers for a queue of small writes, few large ones.
     environment.buffers.counts = {512, 32, 32, 32, 256, 16, 16, 16, 16, 2};
     return environment;

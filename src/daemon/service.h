@@ -17,6 +17,8 @@
 #include "base/result.h"
 #include "daemon/config.h"
 #include "daemon/devices.h"
+#include "daemon/wear_readings.h"
+#include "daemon/metric_set.h"
 #include "pool/pool.h"
 #include "pool/volume.h"
 #include "reactor/offload.h"
@@ -32,12 +34,10 @@ struct ServiceOptions {
     Config config;
     std::string run_folder = "/run/xsan";  // state.json and the links that the udev rule reads
     std::uint64_t seed = 0;
+    std::function<std::int64_t()> wall_seconds;  // Unix time; absent: since the machine was started
     // Called between the steps of start(), which may take long.
     std::function<void()> on_progress;
 };
-
-std::string_view job_state_name(pool::JobState state);
-std::string_view member_state_name(const pool::MemberStatus& status);
 
 class Service {
   public:
@@ -54,6 +54,9 @@ class Service {
     Task<void> start();
     // Detaches devices that nobody uses, leaves the others waiting for the next daemon, stops the pools.
     Task<void> stop();
+    // All metrics as they are now (docs/metrics.md). On the control reactor, between start() and stop().
+    MetricSnapshot metrics();
+
     // Devices that stop() left to the next daemon. Their buffers must outlive the reactors.
     std::vector<std::unique_ptr<ublk::Target>> take_abandoned() { return std::move(abandoned_); }
 
@@ -64,6 +67,7 @@ class Service {
     struct Entry {
         std::unique_ptr<pool::Pool> pool;
         std::map<meta::VolumeId, std::unique_ptr<ublk::Target>> targets;
+        bool is_leaving = false;  // being stopped: members that close one by one are not missing
     };
 
     // What state.json holds of a pool.
@@ -97,6 +101,7 @@ class Service {
     Task<Answer> relocate(Json params);
     Task<Answer> rebuild_group(Json params);
     // verbs_wear.cc
+    void watch_users(Entry& entry);
     Outcome<pool::Wear*> find_wear(const rpc::Params& params);
     Task<Outcome<std::optional<MemberIndex>>> maybe_member(pool::Pool& pool, std::optional<std::string> text);
     Task<Answer> wear_show(Json params);
@@ -183,6 +188,7 @@ class Service {
     ReactorPool& reactors_;
     Offload& offload_;
     ServiceOptions options_;
+    DriveReadings readings_;
     Rng rng_;
     AsyncMutex changes_;
     std::map<std::string, Entry> pools_;

@@ -2,69 +2,13 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <array>
 
+#include "daemon/names.h"
 #include "daemon/service.h"
 
 namespace xsan::daemon {
 
-std::string_view job_state_name(pool::JobState state) {
-    switch (state) {
-        case pool::JobState::running: return "running";
-        case pool::JobState::paused: return "paused";
-        case pool::JobState::done: return "done";
-        case pool::JobState::failed: return "failed";
-    }
-    return "failed";
-}
-
-std::string_view member_state_name(const pool::MemberStatus& status) {
-    switch (status.member.state) {
-        case meta::MemberState::faulty: return "faulty";
-        case meta::MemberState::missing: return "missing";
-        case meta::MemberState::removed: return "removing";
-        case meta::MemberState::in_sync: break;
-    }
-    if (!status.live) return "missing";
-    if (status.member.removing) return "removing";
-    if (status.receives) return "rebuilding";
-    return status.member.spare ? "spare" : "in_sync";
-}
-
 namespace {
-
-std::string_view job_kind_name(pool::JobKind kind) {
-    switch (kind) {
-        case pool::JobKind::rebuild: return "rebuild";
-        case pool::JobKind::resync: return "resync";
-        case pool::JobKind::scrub: return "scrub";
-        case pool::JobKind::relocate: return "relocate";
-    }
-    return "rebuild";
-}
-
-std::string_view health_name(pool::PoolHealth health) {
-    switch (health) {
-        case pool::PoolHealth::online: return "online";
-        case pool::PoolHealth::degraded: return "degraded";
-        case pool::PoolHealth::failed: return "failed";
-    }
-    return "failed";
-}
-
-std::string_view consistency_name(meta::Consistency consistency) {
-    switch (consistency) {
-        case meta::Consistency::none: return "none";
-        case meta::Consistency::resync: return "resync";
-        case meta::Consistency::log: return "log";
-    }
-    return "none";
-}
-
-namespace {
-
-constexpr std::array<const char*, raid::kWriteKinds> kWriteKindNames{"data",       "parity", "rebuild",
-                                                                    "relocation", "zeros",  "log"};
 
 using Json = nlohmann::json;
 
@@ -79,7 +23,7 @@ Json describe_io(const pool::MemberStatus& status) {
         const raid::IoSum& sum = status.traffic.writes_by_kind[kind];
         written[kWriteKindNames[kind]] = describe_sum(sum.count, sum.bytes);
     }
-    written["metadata"] = describe_sum(status.metadata_written.writes, status.metadata_written.bytes);
+    written[kMetadataName] = describe_sum(status.metadata_written.writes, status.metadata_written.bytes);
     const raid::IoSum writes = status.traffic.writes();
     return Json::object({{"reads", status.traffic.reads.count},
                          {"read_bytes", status.traffic.reads.bytes},
@@ -88,16 +32,9 @@ Json describe_io(const pool::MemberStatus& status) {
                          {"written", std::move(written)}});
 }
 
-}  // namespace
-
 nlohmann::json text_or_null(const std::string& text) {
     if (text.empty()) return nullptr;
     return text;
-}
-
-double percent_of(std::uint64_t done, std::uint64_t total) {
-    if (total == 0) return 100.0;
-    return std::min(100.0, 100.0 * static_cast<double>(done) / static_cast<double>(total));
 }
 
 }  // namespace

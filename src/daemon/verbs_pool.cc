@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "daemon/names.h"
 #include "daemon/service.h"
 
 namespace xsan::daemon {
@@ -78,6 +79,11 @@ Task<Service::Answer> Service::create(Json json) {
     }
     Entry& entry = pools_[name];
     entry.pool = std::move(*made);
+    watch_users(entry);
+    if (pool::Wear* wear = entry.pool->wear()) {
+        const auto used = co_await wear->set_policy(options_.config.wear.policy);
+        if (!used) log(LogLevel::warning, "pool {}: {}", name, used.error().message);
+    }
     log(LogLevel::info, "pool {} was created", name);
     Json device = nullptr;
     Outcome<std::string> path = std::string();
@@ -97,6 +103,7 @@ Task<Service::Answer> Service::stop_pool(Json json) {
     XSAN_CO_CHECK(Entry* entry, find(name));
     // Volumes stay marked as attached: the next assembly attaches them again.
     XSAN_CO_TRY_VOID(detach_all(*entry, false));
+    entry->is_leaving = true;
     const auto stopped = co_await entry->pool->stop();
     pools_.erase(name);
     remembered_.erase(name);
@@ -115,6 +122,7 @@ Task<Service::Answer> Service::destroy(Json json) {
                           fmt::format("destroying pool '{}' deletes all of its data: say --yes", name));
     }
     XSAN_CO_TRY_VOID(detach_all(*entry, false));
+    entry->is_leaving = true;
     const auto destroyed = co_await entry->pool->destroy();
     pools_.erase(name);
     remembered_.erase(name);

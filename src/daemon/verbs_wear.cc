@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "daemon/names.h"
 #include "daemon/service.h"
 #include "pool/wear.h"
 
@@ -14,8 +15,10 @@ using Json = nlohmann::json;
 
 constexpr double kDay = 86400;
 constexpr std::size_t kHottest = 10;
-constexpr std::array<const char*, wl::kAccountKinds> kAccountKindNames{"data",  "parity", "rebuild", "relocation",
-                                                                      "zeros", "log",    "metadata"};
+
+std::string_view account_kind_name(std::size_t kind) {
+    return kind < kWriteKindNames.size() ? kWriteKindNames[kind] : kMetadataName;
+}
 
 template <class T>
 Json value_or_null(const std::optional<T>& value) {
@@ -123,7 +126,7 @@ void add_account(Json& out, const wl::Account& account, const std::vector<double
     Json written = Json::object();
     for (std::size_t kind = 0; kind < wl::kAccountKinds; kind++) {
         const wl::IoTotal& sum = account.totals.written[kind];
-        written[kAccountKindNames[kind]] = Json::object({{"count", sum.count}, {"bytes", sum.bytes}});
+        written[std::string(account_kind_name(kind))] = Json::object({{"count", sum.count}, {"bytes", sum.bytes}});
     }
     out["wear"] = account.level();
     out["endurance_bytes"] = account.endurance.bytes;
@@ -204,6 +207,21 @@ Json name_member(const pool::Pool& pool, MemberIndex member) {
 
 }  // namespace
 
+// The pool's moves give way to users: it is told what they have to wait for. Both end with the entry.
+void Service::watch_users(Entry& entry) {
+    pool::Wear* wear = entry.pool->wear();
+    if (wear == nullptr) return;
+    wear->set_load_source([&entry] {
+        pool::UserLoad load;
+        for (const auto& [id, target] : entry.targets) {
+            const ublk::OpSum sum = target->io().transfers();
+            load.requests += sum.count;
+            load.nanoseconds += sum.time_ns;
+        }
+        return load;
+    });
+}
+
 Outcome<pool::Wear*> Service::find_wear(const rpc::Params& params) {
     XSAN_TRY(Entry* entry, find(params.text("pool")));
     if (entry->pool->wear() != nullptr) return entry->pool->wear();
@@ -252,10 +270,10 @@ Task<Service::Answer> Service::wear_show(Json json) {
 
 Task<Service::Answer> Service::wear_history(Json json) {
     const rpc::Params params(json);
-    XSAN_CO_CHECK(pool::Wear* wear, find_wear(params));
-    pool::Pool& pool = *pools_.at(params.text("pool")).pool;
-    XSAN_CO_TRY(const auto wanted, maybe_member(pool, params.maybe_text("member")));
-    XSAN_CO_CHECK(wear, find_wear(params));  // it may have been stopped meanwhile
+    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
+    XSAN_CO_TRY(const auto wanted, maybe_member(*entry->pool, params.maybe_text("member")));
+    XSAN_CO_CHECK(const pool::Wear* wear, find_wear(params));  // the pool may have been stopped meanwhile
+    const pool::Pool& pool = *pools_.at(params.text("pool")).pool;
     Json members = Json::array();
     for (const auto& view : wear->members()) {
         if (view.account == nullptr || (wanted && *wanted != view.member)) continue;

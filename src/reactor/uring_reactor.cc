@@ -187,6 +187,7 @@ void UringReactor::enter(std::optional<TimeNs> wait_ns) {
 }
 
 void UringReactor::turn() {
+    turn_time_ = 0;
     reap();
     run_ready(kReadyBatch);
     drain_inbox();

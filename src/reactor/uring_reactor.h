@@ -84,6 +84,12 @@ class UringReactor final : public Reactor {
     std::size_t in_flight() const { return in_flight_; }
 
     TimeNs now() const override;
+    // The time at which somebody first asked for it in this turn of the loop: one clock call for all that a batch of
+    // completions asks. Home thread.
+    TimeNs turn_time() {
+        if (turn_time_ == 0) turn_time_ = now();
+        return turn_time_;
+    }
 
   private:
     struct SlabEntry {
@@ -116,6 +122,7 @@ class UringReactor final : public Reactor {
     std::uint64_t wake_value_ = 0;
     UringOp wake_op_;
     bool ending_ = false;  // the wake-up read is being cancelled and must not be armed again
+    TimeNs turn_time_ = 0;  // 0: nobody has asked in this turn
     std::atomic<bool> sleeping_{false};
     std::atomic<bool> stop_requested_{false};
     std::vector<std::unique_ptr<SlabBlock>> slab_;  // blocks never move

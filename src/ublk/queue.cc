@@ -136,6 +136,7 @@ void Queue::serve(Slot& slot) {
     request.iov = nullptr;
     request.iov_count = 0;
     serving_++;
+    slot.fetched_at = reactor_.turn_time();
     switch (descriptor.op) {
         case IoOp::read:
             request.kind = dev::IoKind::read;
@@ -155,7 +156,7 @@ void Queue::serve(Slot& slot) {
             request.length = 0;
             return device_.submit(request);
         default:
-            return answer(slot, -EOPNOTSUPP);
+            return answer(slot, -EOPNOTSUPP, false);
     }
     if (!is_inside(descriptor, size_bytes_)) return answer(slot, -EIO);
     if (descriptor.op == IoOp::read || descriptor.op == IoOp::write) {
@@ -172,10 +173,14 @@ void Queue::on_served(Slot& slot) {
     answer(slot, has_data ? static_cast<std::int32_t>(request.length) : 0);
 }
 
-void Queue::answer(Slot& slot, std::int32_t result) {
+// `is_known`: the slot's request says which operation this was.
+void Queue::answer(Slot& slot, std::int32_t result, bool is_known) {
     serving_--;
     if (abandoning_ && result < 0)
         return check_idle();  // kept: a stopping engine's error is not final
+    const dev::IoRequest& request = slot.request;
+    io_.count({is_known ? std::optional(request.kind) : std::nullopt, request.length,
+               reactor_.turn_time() - slot.fetched_at, result < 0});
     submit_command(slot, uapi::kCommitAndFetch, result);
     check_idle();
 }

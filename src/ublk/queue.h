@@ -29,6 +29,7 @@
 #include "reactor/task.h"
 #include "reactor/uring_reactor.h"
 #include "ublk/descriptor.h"
+#include "ublk/io_counters.h"
 #include "ublk/uapi.h"
 
 namespace xsan::ublk {
@@ -70,6 +71,9 @@ class Queue {
     Task<void> leave_fetches();
     Task<void> set_size(std::uint64_t bytes);
 
+    // What was answered since create(). On any thread.
+    TargetIo io() const { return io_.sum(); }
+
   private:
     struct Slot {
         UringOp op;
@@ -77,6 +81,7 @@ class Queue {
         Queue* queue = nullptr;
         std::uint16_t tag = 0;
         bool maybe_repeated = false;
+        TimeNs fetched_at = 0;
     };
 
     Queue(const QueueConfig& config, dev::BlockDevice& device, UringReactor& reactor)
@@ -91,7 +96,7 @@ class Queue {
     void serve(Slot& slot);
     bool is_maybe_repeated(Slot& slot);
     void on_served(Slot& slot);
-    void answer(Slot& slot, std::int32_t result);
+    void answer(Slot& slot, std::int32_t result, bool is_known = true);
     void check_idle();
 
     const QueueConfig config_;
@@ -108,6 +113,7 @@ class Queue {
     std::optional<TimeNs> repetitions_end_;
     bool refusal_logged_ = false;
     Event idle_changed_;
+    IoCounters io_;
 };
 
 }  // namespace xsan::ublk

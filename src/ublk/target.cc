@@ -85,9 +85,21 @@ Task<void> Target::leave_queues() {
     }
 }
 
+TargetIo Target::io() const {
+    TargetIo sum = ended_io_;
+    for (const auto& queue : queues_) sum += queue->io();
+    return sum;
+}
+
+// After they have ended.
+void Target::drop_queues() {
+    ended_io_ = io();
+    queues_.clear();
+}
+
 // After the queues have ended.
 Task<void> Target::close_device() {
-    queues_.clear();
+    drop_queues();
     file_.close();
     auto delete_it = [this] { forget(info_.number); };
     co_await do_on_helper(offload_, delete_it);
@@ -178,7 +190,7 @@ Task<void> Target::abandon() {
     const bool given = co_await on_helper(offload_, give);
     if (given) {
         co_await wait_queues_ended();
-        queues_.clear();
+        drop_queues();
         file_.close();
     } else {
         co_await leave_queues();

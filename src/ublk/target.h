@@ -71,6 +71,9 @@ class Target {
     std::uint64_t size_bytes() const { return size_bytes_; }  // as the kernel has it
     const DeviceInfo& info() const { return info_; }
 
+    // What was answered since start() or recover(); goes on to be there after stop(). While queues run, too.
+    TargetIo io() const;
+
   private:
     enum class State { starting, serving, stopped, abandoned };
 
@@ -81,6 +84,7 @@ class Target {
     Task<void> leave_queues();
     Task<void> set_queue_sizes(std::uint64_t bytes);
     Task<void> close_device();
+    void drop_queues();
 
     dev::BlockDevice& device_;
     Offload& offload_;
@@ -88,6 +92,7 @@ class Target {
     CharDevice file_;
     std::uint64_t size_bytes_ = 0;  // as the kernel has it
     std::vector<std::unique_ptr<Queue>> queues_;
+    TargetIo ended_io_;  // of queues that are no more
     State state_ = State::starting;
 };
 

@@ -49,6 +49,10 @@ void check(const Config& c) {
         XSAN_ASSERT((e.bytes == 0) != (e.drive_writes == 0));
         XSAN_ASSERT(e.bytes <= kTiB << 20 && e.drive_writes >= 0 && e.drive_writes <= 1e6);
     }
+    if (const auto& listen = c.metrics.listen) {
+        XSAN_ASSERT(listen->port != 0 && (listen->host.starts_with("127.") || listen->host == "::1"));
+        XSAN_ASSERT(parse_loopback(listen->text())->text() == listen->text());
+    }
 }
 
 void check(const Outcome<Config>& outcome) {

@@ -25,6 +25,7 @@ refusals        | --drives 6 --size 256M --timeout 900      | pool/refusals.sh
 scrub           | --drives 6 --size 256M --timeout 600      | pool/scrub.sh
 kill9           | --drives 6 --size 128M --timeout 900       | pool/kill9.sh
 mixed           | --drives 5 --size 256M --timeout 900       | pool/mixed.sh
+metrics         | --drives 4 --size 256M --timeout 600      | pool/metrics.sh
 reboot          | host                                       | pool/reboot_host.sh
 systemd         | --drives 6 --size 128M --init systemd --timeout 900 | systemd/units.sh
 ublk-recover    | --drives 0 --timeout 900                   | ublk/recover.sh

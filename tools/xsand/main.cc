@@ -1,7 +1,8 @@
 // xsand: the daemon. Parses, names the concrete classes, joins them, and waits for a signal.
 //
 // Order of start: configuration, log, reactors, control socket (so that a second daemon is refused before it
-// touches a drive), what a previous daemon left, then clients are answered. The end is the reverse.
+// touches a drive), metrics, what a previous daemon left, then clients are answered. The end is the reverse, but for
+// metrics: their server ends first, while devices are served, since that may take a while.
 #include <sys/mman.h>
 #include <systemd/sd-daemon.h>
 
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <random>
 #include <thread>
@@ -16,6 +18,7 @@
 #include "base/log.h"
 #include "daemon/service.h"
 #include "logging.h"
+#include "metrics_exposer.h"
 #include "reactor/reactor_pool.h"
 #include "reactor/task_group.h"
 #include "reactor/thread_offload.h"
@@ -26,6 +29,7 @@ namespace {
 using namespace xsan;
 
 constexpr unsigned kOffloadThreads = 8;
+constexpr TimeNs kMetricsInterval = kSecond;
 // Each pool and each volume may take that long at the start, in microseconds (TimeoutStartSec of the unit).
 constexpr const char* kMoreTime = "EXTEND_TIMEOUT_USEC=120000000";
 
@@ -56,8 +60,11 @@ unsigned reactor_count(const daemon::Config& config) {
 // Everything that runs; lives on reactor 0.
 class Program {
   public:
-    Program(ReactorPool& reactors, daemon::Service& service, rpc::Server& server)
-        : reactors_(reactors), service_(service), server_(server) {}
+    // `exposer`: nullptr, or where metrics go.
+    Program(ReactorPool& reactors, daemon::Service& service, rpc::Server& server, MetricsExposer* exposer)
+        : reactors_(reactors), service_(service), server_(server), exposer_(exposer) {
+        metrics_timer_.work = Work{[](void* self) { static_cast<Program*>(self)->metrics_due_.set(); }, this};
+    }
 
     // Before the reactors run: the first thing that reactor 0 does.
     void begin() {
@@ -82,15 +89,29 @@ class Program {
         sd_notify(0, "READY=1");
         log(LogLevel::info, "xsand {} is ready", XSAN_VERSION);
         watchdog_.spawn(feed_watchdog());
+        if (exposer_ != nullptr) metrics_.spawn(publish_metrics());
         co_await stop_.wait();
         sd_notify(0, "STOPPING=1");
         log(LogLevel::info, "xsand stops");
         co_await server_.stop();
+        reactors_.at(0).cancel(metrics_timer_);
+        metrics_due_.set();
+        co_await metrics_.join();
         co_await service_.stop();
         stopped_ = true;
         // It sleeps: a reactor must not end with timers of its own.
         co_await watchdog_.join();
         reactors_.stop();
+    }
+
+    // Ends when stop_ is set and metrics_due_ after it.
+    Task<void> publish_metrics() {
+        while (!stop_.is_set()) {
+            exposer_->publish(service_.metrics());
+            metrics_due_.reset();
+            reactors_.at(0).arm(metrics_timer_, Reactor::current().now() + kMetricsInterval);
+            co_await metrics_due_.wait();
+        }
     }
 
     // A reactor that hangs does not feed, and systemd restarts the daemon; the volumes wait in the kernel.
@@ -114,12 +135,16 @@ class Program {
     ReactorPool& reactors_;
     daemon::Service& service_;
     rpc::Server& server_;
+    MetricsExposer* exposer_;
     Event stop_;
     Signal start_work_;
     Signal stop_work_;
     bool stopped_ = false;
     TaskGroup tasks_;
     TaskGroup watchdog_;
+    TaskGroup metrics_;
+    Timer metrics_timer_;
+    Event metrics_due_;
 };
 
 // state.json and the links of live devices belong to one daemon.
@@ -153,6 +178,7 @@ int run_daemon(const daemon::Config& config, const std::string& run_folder) {
     options.config = config;
     options.run_folder = run_folder;
     options.seed = entropy();
+    options.wall_seconds = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
     options.on_progress = [] { sd_notify(0, kMoreTime); };
     auto service = std::make_unique<daemon::Service>(**reactors, *offload, std::move(options));
     rpc::Dispatcher dispatcher;
@@ -165,10 +191,18 @@ int run_daemon(const daemon::Config& config, const std::string& run_folder) {
     auto state_lock = claim_run_folder(config, run_folder);
     if (!state_lock) return complain(state_lock.error().message, 1);
 
-    Program program(**reactors, *service, **server);
+    std::unique_ptr<MetricsExposer> exposer;
+    if (config.metrics.listen) {
+        auto opened = MetricsExposer::open(*config.metrics.listen);
+        if (!opened) return complain(opened.error().message, 1);
+        exposer = std::move(*opened);
+    }
+
+    Program program(**reactors, *service, **server, exposer.get());
     std::thread waiter([&] {
         int signal = 0;
         sigwait(&signals, &signal);
+        if (exposer != nullptr) exposer->close();
         program.ask_to_stop();
     });
     program.begin();

@@ -42,6 +42,7 @@ TEST_CASE("an empty file gives the defaults of the design", "[daemon][config]") 
     CHECK(config->wear.policy == "round_robin");
     CHECK(config->wear.readings.empty());
     CHECK(config->wear.endurance.empty());
+    CHECK(!config->metrics.listen);
 }
 
 TEST_CASE("every key is read", "[daemon][config]") {
@@ -78,6 +79,8 @@ drive_writes = 1825.5
 [[wear.endurance]]
 serial = "S1"
 bytes = "1400T"
+[metrics]
+listen = "127.0.0.1:9750"
 )",
                                      "x.toml");
     if (!config) FAIL(config.error().message);
@@ -105,6 +108,8 @@ bytes = "1400T"
     CHECK(config->wear.endurance[0].drive_writes == 1825.5);
     CHECK(config->wear.endurance[1].serial == "S1");
     CHECK(config->wear.endurance[1].bytes == 1400 * kTiB);
+    REQUIRE(config->metrics.listen);
+    CHECK(config->metrics.listen->text() == "127.0.0.1:9750");
 }
 
 TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][config]") {
@@ -144,6 +149,11 @@ TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][c
         {"[[wear.endurance]]\ndrive_writes = \"1\"", "x.toml:2: wear.endurance.drive_writes: must be a number"},
         {"[[wear.endurance]]\nmodel = \"A\"\nbytes = 1\n[[wear.endurance]]\nmodel = \"A\"\nbytes = 2",
          "x.toml:4: wear.endurance: 'A' appears twice"},
+        {"[metrics]\nlisten = 9750", "x.toml:2: metrics.listen: must be a string"},
+        {"[metrics]\nlisten = \"0.0.0.0:9750\"", "x.toml:2: metrics.listen: '0.0.0.0:9750' is not an address of this"},
+        {"[metrics]\nlisten = \"127.0.0.1\"", "x.toml:2: metrics.listen: '127.0.0.1' must be \"127.0.0.1:PORT\""},
+        {"[metrics]\nlisten = \"[::1]:0\"", "x.toml:2: metrics.listen: '[::1]:0' has no port of 1 to 65535"},
+        {"[metrics]\nport = 9750", "x.toml:2: metrics.port: unknown key"},
         {"[log\n", "x.toml:1: "},
         {"[log]\nlevel = \"info\"\nlevel = \"info\"", "x.toml:3: "},
     };
@@ -151,6 +161,31 @@ TEST_CASE("a mistake is named with file, line and key, in one line", "[daemon][c
         const std::string problem = problem_of(c.text);
         CAPTURE(c.text, problem);
         CHECK(problem.find(c.words) == 0);
+        CHECK(problem.find('\n') == std::string::npos);
+    }
+}
+
+TEST_CASE("metrics are served on loopback addresses alone", "[daemon][config]") {
+    const auto text_of = [](const std::string& given) {
+        const auto config = parse_config("[metrics]\nlisten = '" + given + "'", "x.toml");
+        return config && config->metrics.listen ? config->metrics.listen->text() : std::string();
+    };
+    CHECK(text_of("127.0.0.1:1") == "127.0.0.1:1");
+    CHECK(text_of("127.255.3.4:65535") == "127.255.3.4:65535");
+    CHECK(text_of("localhost:9750") == "127.0.0.1:9750");
+    CHECK(text_of("[::1]:9750") == "[::1]:9750");
+    CHECK(text_of("[0:0:0:0:0:0:0:1]:9750") == "[::1]:9750");
+    for (const char* given : {
+            "", ":", "9750", ":9750", "*:9750", "0.0.0.0:9750", "128.0.0.1:9750", "10.0.0.1:9750",
+            "[::]:9750", "::1:9750", "[::1]", "[::ffff:127.0.0.1]:9750", "[fe80::1]:9750", "127.1:9750",
+            "0177.0.0.1:9750", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:+1",
+            "127.0.0.1:9750s", "127.0.0.1:97 50", " 127.0.0.1:9750", "127.0.0.1:9750,8080",
+            "127.0.0.1,0.0.0.0:9750", "localhost.example.org:9750", "example.org:9750",
+            "http://127.0.0.1:9750", "[]:1"}) {
+        CAPTURE(given);
+        CHECK(text_of(given).empty());
+        const std::string problem = problem_of(std::string("[metrics]\nlisten = '") + given + "'");
+        CHECK(problem.find("x.toml:2: metrics.listen: ") == 0);
         CHECK(problem.find('\n') == std::string::npos);
     }
 }
@@ -195,13 +230,14 @@ TEST_CASE("the manual page has every key of the example file", "[daemon][config]
         CHECK(page.find("\n.B " + line.substr(1, equals - 1) + "\n") != std::string::npos);
         keys++;
     }
-    CHECK(keys == 18);
+    CHECK(keys == 19);
 }
 
 TEST_CASE("mutilated configurations are read or refused, never worse", "[daemon][config][fuzz]") {
     const std::string source = "[control]\nsocket = \"/s\"\n[reactors]\ncount = 2\ncpus = [0, 1]\n"
                                "[create]\nstrip = \"64K\"\n[rebuild]\nrate_max = 1_000\n"
-                               "[wear]\nenabled = true\n[[wear.endurance]]\nmodel = \"A*\"\ndrive_writes = 1.5\n";
+                               "[wear]\nenabled = true\n[[wear.endurance]]\nmodel = \"A*\"\ndrive_writes = 1.5\n"
+                               "[metrics]\nlisten = \"127.0.0.1:9750\"\n";
     constexpr std::uint64_t kSeed = 20261120;
     Rng rng(kSeed);
     int refused = 0;

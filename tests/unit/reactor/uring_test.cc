@@ -296,3 +296,17 @@ TEST_CASE("the loop says what the kernel granted", "[uring]") {
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
     CHECK(features.file_slots >= std::min<rlim_t>(2048, limit.rlim_cur));
 }
+
+TEST_CASE("a turn of the loop has one time, and the next one a later one", "[uring]") {
+    auto reactor = make_reactor();
+    run_task(*reactor, [&]() -> Task<void> {
+        const TimeNs first = reactor->turn_time();
+        ::usleep(2'000);
+        const TimeNs again = reactor->turn_time();
+        CHECK(again == first);
+        CHECK(reactor->now() >= first + 2 * kMillisecond);
+        co_await sleep_for(kMillisecond);
+        CHECK(reactor->turn_time() >= first + 3 * kMillisecond);
+        CHECK(reactor->turn_time() <= reactor->now());
+    });
+}
