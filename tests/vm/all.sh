@@ -25,13 +25,13 @@ refusals        | --drives 6 --size 256M --timeout 900      | pool/refusals.sh
 scrub           | --drives 6 --size 256M --timeout 600      | pool/scrub.sh
 kill9           | --drives 6 --size 128M --timeout 900       | pool/kill9.sh
 mixed           | --drives 5 --size 256M --timeout 900       | pool/mixed.sh
-metrics         | --drives 4 --size 256M --timeout 600      | pool/metrics.sh
 reboot          | host                                       | pool/reboot_host.sh
 systemd         | --drives 6 --size 128M --init systemd --timeout 900 | systemd/units.sh
 ublk-recover    | --drives 0 --timeout 900                   | ublk/recover.sh
 ublk-handover   | --drives 0 --timeout 900                   | ublk/handover.sh
 ublk-requests   | --drives 0 --timeout 900                   | ublk/requests.sh
 ublk-export     | --drives 0 --timeout 900                   | ublk/export.sh
+metrics         | --drives 4 --size 256M --timeout 600       | pool/metrics.sh
 passthrough     | --drives 2 --timeout 900                   | dev/passthrough.sh
 drives          | --drives 2 --timeout 600                   | harness/drives.sh
 words           | --drives 1 --timeout 600                   | harness/words.sh
