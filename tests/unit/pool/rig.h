@@ -92,6 +92,7 @@ class Rig {
     RigOptions options;
     std::uint64_t rebuild_rate_max = 0;
     std::uint64_t scrub_rate_max = 0;
+    pool::WearOptions wear{};
     LastLines log;
 
     explicit Rig(const RigOptions& o = {}) : world(o.seed, world_options(o)), options(o) {
@@ -124,6 +125,7 @@ class Rig {
         e.log_payload_bytes_max = options.log_payload_bytes_max;
         e.rebuild_rate_max = rebuild_rate_max;
         e.scrub_rate_max = scrub_rate_max;
+        e.wear = wear;
         return e;
     }
     pool::NewDevice plug(unsigned drive, bool spare = false) {

@@ -1,0 +1,306 @@
+// Wear of a pool: accounts that outlive it, readings that placement follows, policies switched while it serves, and the
+// background task that levels and stops by itself.
+#include "meta/book.h"
+#include "meta/member_io.h"
+#include "unit/pool/rig.h"
+
+namespace xsan::test {
+namespace {
+
+constexpr std::uint64_t kVolume = 8 * kMiB;
+
+MemberIndex member(unsigned index) { return MemberIndex{static_cast<std::uint16_t>(index)}; }
+
+// Says what a test wants of each drive.
+class Readings final : public pool::WearReader {
+  public:
+    std::map<unsigned, double> percent;
+    double endurance = 0;
+
+    Task<std::vector<pool::DriveReading>> read(std::vector<pool::DriveName> drives) override {
+        std::vector<pool::DriveReading> all;
+        for (const pool::DriveName& drive : drives) {
+            pool::DriveReading one;
+            if (const auto at = percent.find(drive.member.get()); at != percent.end()) {
+                one.reading.percentage_used = at->second;
+                one.from_file = true;
+            }
+            all.push_back(one);
+        }
+        co_return all;
+    }
+    double endurance_bytes(const pool::DriveName&) const override { return endurance; }
+};
+
+struct Worn {
+    Readings readings;  // outlives the pool
+    Rig rig;
+
+    static RigOptions options(std::uint64_t seed) {
+        RigOptions o;
+        o.scheme = "2+1";
+        o.members = 6;
+        o.seed = seed;
+        o.consistency = meta::Consistency::log;
+        return o;
+    }
+    explicit Worn(std::uint64_t seed = 1) : rig(options(seed)) {
+        rig.wear.enabled = true;
+        rig.wear.reader = &readings;
+        rig.wear.wall_seconds = [this] { return 1'700'000'000 + static_cast<std::int64_t>(rig.world.now() / kSecond); };
+    }
+    void create(const std::string& policy = "round_robin") {
+        rig.create();
+        rig.create_volume("data", kVolume);
+        rig.require(rig.world.run(wear().set_policy(policy)));
+    }
+    pool::Wear& wear() { return *rig.pool->wear(); }
+    const wl::Account& account(unsigned index) {
+        for (const auto& view : wear().members()) {
+            if (view.member == member(index) && view.account != nullptr) return *view.account;
+        }
+        FAIL("no account");
+        throw 0;
+    }
+    void fill(std::uint64_t from = 0, std::uint64_t to = kVolume) {
+        for (std::uint64_t at = from; at < to; at += kMiB) REQUIRE(rig.fill(rig.volume(), at, kMiB) == Errc::ok);
+    }
+    void require_content() {
+        INFO(rig.log.text());
+        for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(rig.holds(rig.volume(), at, kMiB));
+    }
+    std::uint64_t used(unsigned index) { return rig.pool->member_status()[index].used_bytes; }
+    std::vector<pool::PoolEvent> events(pool::EventKind kind) {
+        std::vector<pool::PoolEvent> found;
+        for (const pool::PoolEvent& event : wear().events().all()) {
+            if (event.kind == kind) found.push_back(event);
+        }
+        return found;
+    }
+    template <class F>
+    auto on_control(F call) {
+        const auto task = [](pool::Wear& w, F f) -> Task<decltype(call(w))> { co_return f(w); };
+        return rig.world.run(task(wear(), call));
+    }
+};
+
+TEST_CASE("accounts agree with what the drives were asked to write, and outlive a stop", "[pool][wear]") {
+    Worn worn;
+    worn.create();
+    worn.fill();
+    worn.rig.world.run_for(3 * kSecond);
+    std::uint64_t counted = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        const auto status = worn.rig.pool->member_status()[i];
+        CHECK(worn.account(i).totals.of(wl::AccountKind::data).bytes == status.traffic.of(raid::WriteKind::data).bytes);
+        CHECK(worn.account(i).totals.of(wl::AccountKind::parity).bytes ==
+              status.traffic.of(raid::WriteKind::parity).bytes);
+        counted += worn.account(i).totals.of(wl::AccountKind::data).bytes;
+    }
+    CHECK(counted == kVolume);
+    CHECK(worn.wear().user_bytes() == 0);  // heat is looked at every ten seconds
+    worn.rig.world.run_for(10 * kSecond);
+    CHECK(worn.wear().user_bytes() == kVolume);
+    const auto before = worn.account(2).totals;
+    const auto since = worn.account(2).since_seconds;
+    worn.rig.stop();
+    worn.rig.require(worn.rig.assemble());
+    const auto after = worn.account(2).totals;
+    CHECK(after.of(wl::AccountKind::data) == before.of(wl::AccountKind::data));
+    CHECK(after.of(wl::AccountKind::metadata).bytes >= before.of(wl::AccountKind::metadata).bytes);
+    CHECK(worn.account(2).since_seconds == since);
+    CHECK(worn.wear().user_bytes() == kVolume);
+    worn.require_content();
+}
+
+TEST_CASE("a crash loses the figures of a minute at most, and no policy, setting or task", "[pool][wear]") {
+    Worn worn;
+    worn.create("least_worn");
+    std::vector<std::string> changes{"growth=7", "warn_at=33"};
+    worn.rig.require(worn.rig.world.run(worn.wear().change_settings(std::move(changes))));
+    worn.rig.require(worn.rig.world.run(worn.wear().set_task(true)));
+    worn.fill();
+    worn.rig.world.run_for(pool::Wear::kSaveEvery + 5 * kSecond);
+    const auto kept = worn.account(1).totals.of(wl::AccountKind::data).bytes;
+    const auto last_event = worn.wear().events().last();
+    CHECK(kept > 0);
+    worn.rig.abandon();
+    worn.rig.require(worn.rig.assemble());
+    CHECK(worn.account(1).totals.of(wl::AccountKind::data).bytes == kept);
+    CHECK(worn.rig.pool->placement_name() == "least_worn");
+    CHECK(worn.wear().settings().planner.growth == 7);
+    CHECK(worn.wear().settings().warn_at == std::vector<double>{33});
+    CHECK(worn.wear().task().state == pool::Wear::TaskView::State::idle);
+    CHECK(worn.wear().events().last() >= last_event);
+    CHECK(worn.events(pool::EventKind::wear_policy).size() == 1);
+}
+
+TEST_CASE("damaged books cost figures, and nothing else", "[pool][wear]") {
+    Worn worn;
+    worn.create("adaptive");
+    worn.fill();
+    worn.rig.world.run_for(3 * kSecond);
+    worn.rig.stop();
+    std::vector<std::byte> noise(meta::kBookPlaceBytes, std::byte{0x77});
+    for (unsigned drive = 0; drive < 5; drive++) {
+        for (unsigned place = 0; place < meta::kBookPlaces; place++) {
+            REQUIRE(worn.rig.world.run(meta::write_fully(*worn.rig.drives[drive], meta::book_offset(place), noise, true)));
+        }
+    }
+    worn.rig.require(worn.rig.assemble());
+    CHECK(worn.rig.pool->placement_name() == "adaptive");  // one drive still knows
+    CHECK(worn.account(0).totals.of(wl::AccountKind::data).bytes == 0);
+    CHECK(worn.account(5).totals.of(wl::AccountKind::data).bytes > 0);
+    worn.require_content();
+    worn.rig.require_clean_scrub();
+}
+
+TEST_CASE("a drive that reports wear gets fewer groups under a policy that looks at it", "[pool][wear]") {
+    Worn worn;
+    worn.readings.percent = {{0, 90}, {1, 5}, {2, 5}, {3, 5}, {4, 5}, {5, 5}};
+    worn.create("adaptive");
+    worn.fill();
+    CHECK(worn.account(0).level() == Approx(90).margin(1));
+    std::uint64_t others = 0;
+    for (unsigned i = 1; i < 6; i++) others += worn.used(i);
+    CHECK(worn.used(0) * 5 < others);
+    worn.require_content();
+}
+
+TEST_CASE("policies are switched while the pool serves, by every name", "[pool][wear]") {
+    Worn worn;
+    worn.create();
+    std::uint64_t at = 0;
+    for (const std::string& name : worn.rig.pool->placement_names()) {
+        worn.rig.require(worn.rig.world.run(worn.wear().set_policy(name)));
+        CHECK(worn.rig.pool->placement_name() == name);
+        worn.fill(at, at + kMiB);
+        at += kMiB;
+    }
+    const auto refused = worn.rig.world.run(worn.wear().set_policy("best"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find("adaptive") != std::string::npos);
+    CHECK(worn.rig.pool->placement_name() == worn.rig.pool->placement_names().back());
+}
+
+TEST_CASE("the background task relieves a worn drive of what is hot, and stops by itself", "[pool][wear]") {
+    Worn worn(3);
+    for (unsigned i = 0; i < 6; i++) worn.readings.percent[i] = 5;
+    worn.create("adaptive");
+    worn.fill();
+    worn.readings.percent[0] = 60;
+    for (int round = 0; round < 4; round++) {
+        worn.rig.world.run_for(10 * kSecond);
+        worn.fill();
+    }
+    const std::uint64_t before = worn.used(0);
+    REQUIRE(before > 0);
+    CHECK_FALSE(worn.wear().plan(true).moves.empty());
+    worn.rig.require(worn.rig.world.run(worn.wear().set_task(true)));
+    REQUIRE(worn.rig.wait_until([&] { return !worn.events(pool::EventKind::wear_moved).empty(); }));
+    worn.rig.world.run_for(1800 * kSecond);
+    INFO(worn.rig.log.text());
+    CHECK(worn.used(0) < before);
+    CHECK(worn.rig.pool->moves().is_idle());
+    CHECK(worn.wear().task().moves_failed == 0);
+    CHECK(worn.wear().task().moves_done > 0);
+    CHECK(worn.events(pool::EventKind::wear_plan).size() <= worn.wear().task().moves_done);
+    worn.require_content();
+    worn.rig.require_clean_scrub();
+}
+
+TEST_CASE("moves wait while the task is paused or outside its schedule, and are dropped when it stops", "[pool][wear]") {
+    using State = pool::Wear::TaskView::State;
+    Worn worn(3);
+    for (unsigned i = 0; i < 6; i++) worn.readings.percent[i] = 5;
+    worn.create("adaptive");
+    worn.fill();
+    worn.readings.percent[0] = 60;
+    for (int round = 0; round < 4; round++) {
+        worn.rig.world.run_for(10 * kSecond);
+        worn.fill();
+    }
+    (void)worn.on_control([](pool::Wear& w) {
+        w.set_paused(true);
+        return true;
+    });
+    const auto plan = worn.on_control([](pool::Wear& w) { return w.balance(); });
+    REQUIRE(plan);
+    REQUIRE_FALSE(plan->moves.empty());
+    worn.rig.world.run_for(20 * kSecond);
+    CHECK(worn.wear().task().state == State::paused);
+    CHECK(worn.wear().task().moves_done == 0);
+    CHECK(worn.rig.pool->moves().waiting() > 0);
+    (void)worn.on_control([](pool::Wear& w) {
+        w.set_paused(false);
+        return true;
+    });
+    REQUIRE(worn.rig.wait_until([&] { return worn.rig.pool->moves().is_idle(); }));
+    CHECK(worn.wear().task().moves_done > 0);
+    worn.rig.world.run_for(5 * kSecond);
+    CHECK(worn.wear().task().state == State::stopped);
+
+    std::vector<std::string> never{"schedule=00:00-00:01"};  // the test's clock begins at 22:13
+    worn.rig.require(worn.rig.world.run(worn.wear().change_settings(std::move(never))));
+    worn.rig.require(worn.rig.world.run(worn.wear().set_task(true)));
+    CHECK(worn.wear().task().state == State::waiting);
+    worn.require_content();
+}
+
+TEST_CASE("a threshold is told of once, and again for another drive", "[pool][wear]") {
+    Worn worn;
+    worn.readings.percent = {{2, 79}};
+    worn.create();
+    worn.rig.world.run_for(20 * kSecond);
+    CHECK(worn.events(pool::EventKind::wear_threshold).empty());
+    worn.readings.percent[2] = 85;
+    worn.rig.world.run_for(60 * kSecond);
+    REQUIRE(worn.events(pool::EventKind::wear_threshold).size() == 1);
+    worn.rig.stop();
+    worn.rig.require(worn.rig.assemble());
+    worn.rig.world.run_for(60 * kSecond);
+    CHECK(worn.events(pool::EventKind::wear_threshold).size() == 1);
+    worn.readings.percent[2] = 10;
+    worn.rig.world.run_for(20 * kSecond);
+    worn.readings.percent[2] = 91;
+    worn.rig.world.run_for(20 * kSecond);
+    CHECK(worn.events(pool::EventKind::wear_threshold).size() == 2);
+}
+
+TEST_CASE("accounts are reset by command, one or all", "[pool][wear]") {
+    Worn worn;
+    worn.create();
+    worn.fill();
+    worn.rig.world.run_for(11 * kSecond);
+    const auto one = worn.rig.world.run(worn.wear().reset(member(3), false));
+    REQUIRE(one);
+    CHECK(*one == std::vector<MemberIndex>{member(3)});
+    CHECK(worn.account(3).totals.of(wl::AccountKind::data).bytes == 0);
+    CHECK(worn.account(2).totals.of(wl::AccountKind::data).bytes > 0);
+    const auto all = worn.rig.world.run(worn.wear().reset(std::nullopt, true));
+    REQUIRE(all);
+    CHECK(all->size() == 6);
+    CHECK(worn.wear().user_bytes() == 0);
+    CHECK(worn.events(pool::EventKind::wear_reset).size() == 2);
+}
+
+TEST_CASE("a member that joins or comes back has an account, and a lost one is told of", "[pool][wear]") {
+    Worn worn;
+    worn.create();
+    worn.fill();
+    worn.rig.require(worn.rig.fail_drive(4));
+    CHECK(worn.events(pool::EventKind::member_lost).size() == 1);
+    REQUIRE(worn.rig.wait_for_rebuild());
+    worn.rig.add_drive(64 * kMiB);
+    std::vector<pool::NewDevice> devices;
+    devices.push_back(worn.rig.plug(6));
+    worn.rig.require(worn.rig.world.run(worn.rig.pool->add(devices)));
+    worn.rig.world.run_for(5 * kSecond);
+    CHECK(worn.account(6).totals.of(wl::AccountKind::metadata).count > 0);
+    CHECK(worn.events(pool::EventKind::member_added).size() == 1);
+    CHECK(worn.events(pool::EventKind::rebuild_done).size() == 1);
+    worn.require_content();
+}
+
+}  // namespace
+}  // namespace xsan::test
