@@ -12,6 +12,7 @@ tests() {
     cat <<'END'
 schemes-parity  | --drives 12 --size 256M --timeout 1500     | pool/schemes.sh 4+1 4+2 raid5 raid6 8+3
 schemes-copies  | --drives 12 --size 256M --timeout 1500     | pool/schemes.sh linear raid0 raid1 raid10 raid4 1+1 2+2 3+3
+wear-aged       | --drives 6 --size 256M --timeout 1800     | wear/aged.sh
 demo            | --drives 8 --size 512M --timeout 900       | ../../scripts/demo_story.sh
 lost_third      | --drives 6 --size 256M --timeout 900       | pool/lost_third.sh
 declustered     | --drives 10 --size 256M --timeout 900      | pool/declustered.sh
@@ -26,6 +27,7 @@ scrub           | --drives 6 --size 256M --timeout 600      | pool/scrub.sh
 kill9           | --drives 6 --size 128M --timeout 900       | pool/kill9.sh
 mixed           | --drives 5 --size 256M --timeout 900       | pool/mixed.sh
 reboot          | host                                       | pool/reboot_host.sh
+wear-reboot     | host                                       | wear/reboot_host.sh
 systemd         | --drives 6 --size 128M --init systemd --timeout 900 | systemd/units.sh
 ublk-recover    | --drives 0 --timeout 900                   | ublk/recover.sh
 ublk-handover   | --drives 0 --timeout 900                   | ublk/handover.sh
