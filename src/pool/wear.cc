@@ -357,7 +357,8 @@ Task<void> Wear::keep() {
 }
 
 Task<Outcome<void>> Wear::save_now() {
-    if (co_await save()) co_return Outcome<void>{};
+    const bool saved = co_await save();
+    if (saved) co_return Outcome<void>{};
     co_return Failure(Errc::io_error, fmt::format("no member of pool '{}' could take it: it holds until the pool is stopped",
                                                   pool_.name()));
 }

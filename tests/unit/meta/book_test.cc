@@ -3,8 +3,8 @@
 #include "meta/book.h"
 #include "meta/member_io.h"
 #include "meta/records.h"
-#include "sim/sim_device.h"
 #include "support/catch.h"
+#include "unit/meta/store_fixture.h"
 
 namespace xsan::meta {
 namespace {
@@ -56,21 +56,19 @@ TEST_CASE("a book with any bit changed is not there", "[meta][book]") {
 }
 
 TEST_CASE("the newer of two books counts, and the older where that is damaged", "[meta][book]") {
-    sim::World world(1, {});
-    sim::SimDeviceOptions options;
-    options.size_bytes = 64 * kMiB;
-    sim::SimDevice drive(world, options);
+    test::StoreFixture f(1);
+    dev::BlockDevice& drive = *f.devices[0];
     const BookOwner owner = some_owner(4);
-    CHECK_FALSE(world.run(read_book(drive, owner)));
-    REQUIRE(world.run(write_book(drive, owner, some_book(1, 9000), 0)));
-    REQUIRE(world.run(write_book(drive, owner, some_book(2, 50000), 1)));
-    auto found = world.run(read_book(drive, owner));
+    CHECK_FALSE(f.reactor.run(read_book(drive, owner)));
+    REQUIRE(f.reactor.run(write_book(drive, owner, some_book(1, 9000), 0)));
+    REQUIRE(f.reactor.run(write_book(drive, owner, some_book(2, 50000), 1)));
+    auto found = f.reactor.run(read_book(drive, owner));
     REQUIRE(found);
     CHECK(found->book.number == 2);
     CHECK(found->place == 1);
-    std::vector<std::byte> noise(4096, std::byte{0x5a});
-    REQUIRE(world.run(write_fully(drive, book_offset(1) + 8192, noise, true)));
-    found = world.run(read_book(drive, owner));
+    dev::AlignedBuffer zeros(4096);
+    REQUIRE(f.reactor.run(write_fully(drive, book_offset(1) + 8192, zeros.span(), true)));
+    found = f.reactor.run(read_book(drive, owner));
     REQUIRE(found);
     CHECK(found->book.number == 1);
     CHECK(found->book.payload == some_book(1, 9000).payload);
