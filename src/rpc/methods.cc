@@ -81,6 +81,21 @@ constexpr std::array kVolumeResize = {
     integer("size_bytes", 1, kSizeMost, true),
 };
 
+// Which policies and settings there are, and what values they take, the pool says.
+constexpr ParamSpec maybe_member() { return {"member", ParamType::text}; }
+constexpr std::array kWearHistory = {name("pool"), maybe_member()};
+constexpr std::array kWearPolicy = {name("pool"), ParamSpec{"policy", ParamType::text, false, 1, 64}};
+constexpr std::array kWearSet = {name("pool"), ParamSpec{"settings", ParamType::texts, true, 1, 64}};
+constexpr std::array kWearEndurance = {name("pool"), device("member"),
+                                       integer("endurance_bytes", 0, kSizeMost, true)};
+constexpr std::array kWearPredict = {name("pool"), integer("threshold", 1, 100)};
+constexpr std::array kWearReset = {name("pool"), maybe_member(), flag("history", "false")};
+constexpr std::array kEvents = {
+    name("pool"),
+    integer("since", 0, INT64_MAX),
+    ParamSpec{"count_max", ParamType::integer, false, 1, 4096, {}, "256"},
+};
+
 constexpr std::array kMethods = {
     MethodSpec{"ping", Role::viewer, {}, "answer at once"},
     MethodSpec{"version", Role::viewer, {}, "the daemon's version and what the kernel offers"},
@@ -111,6 +126,20 @@ constexpr std::array kMethods = {
     MethodSpec{"volume.resize", Role::admin, kVolumeResize, "change a volume's size"},
     MethodSpec{"volume.delete", Role::admin, kVolume, "delete a volume and its data"},
     MethodSpec{"volume.list", Role::viewer, kPool, "a pool's volumes"},
+    MethodSpec{"wear.show", Role::viewer, kPool, "how a pool's members wear, and why"},
+    MethodSpec{"wear.history", Role::viewer, kWearHistory, "wear of the members over time"},
+    MethodSpec{"wear.policy", Role::admin, kWearPolicy, "tell or choose the placement policy"},
+    MethodSpec{"wear.set", Role::admin, kWearSet, "change settings of wear leveling"},
+    MethodSpec{"wear.endurance", Role::admin, kWearEndurance, "say what a member is rated for"},
+    MethodSpec{"wear.start", Role::admin, kPool, "let wear be levelled in the background"},
+    MethodSpec{"wear.stop", Role::admin, kPool, "level wear no longer"},
+    MethodSpec{"wear.pause", Role::admin, kPool, "hold the moves of wear leveling"},
+    MethodSpec{"wear.resume", Role::admin, kPool, "go on with held moves"},
+    MethodSpec{"wear.balance", Role::admin, kPool, "level wear now"},
+    MethodSpec{"wear.plan", Role::viewer, kPool, "what wear.balance would move"},
+    MethodSpec{"wear.predict", Role::viewer, kWearPredict, "when members reach thresholds of wear"},
+    MethodSpec{"wear.reset", Role::admin, kWearReset, "begin the members' accounts anew"},
+    MethodSpec{"events", Role::viewer, kEvents, "what happened in a pool"},
 };
 
 }  // namespace

@@ -131,9 +131,9 @@ int main(int argc, char** argv) {
     bool lists_mutants = false;
     double hours = 0;
     app.add_option("--seed", options.seed, "the first seed");
-    app.add_option("--states", options.states, "crash states to check, at least");
+    const auto* states = app.add_option("--states", options.states, "crash states to check, at least (20000)");
     app.add_option("--runs", options.runs, "runs, one for each seed, at most");
-    app.add_option("--hours", hours, "stop after so long, whatever --states says");
+    app.add_option("--hours", hours, "run for so long; with --states, or --runs, stop at whichever comes first");
     app.add_option("--replay", replayed, "run the plan in this file and say what happens");
     app.add_option("--policy", policy, "consistency of the pools: log, resync or none");
     app.add_option("--mode", mode, "within: what is promised; beyond: more, only C5 holds");
@@ -168,6 +168,7 @@ int main(int argc, char** argv) {
     options.plan.policy = *parsed;
     options.plan.mode = mode == "beyond" ? Mode::beyond : Mode::within;
     options.seconds_max = hours * 3600;
+    if (hours > 0 && states->count() == 0) options.states = UINT64_MAX;
     const double begin = now_seconds();
     g_artifacts = options.artifacts;
     options.on_run = [](const Plan& plan) { g_running = &plan; };
@@ -177,7 +178,7 @@ int main(int argc, char** argv) {
         CampaignOptions mine = options;
         mine.seed += job;
         mine.seed_step = jobs;
-        mine.states = (options.states + jobs - 1) / jobs;
+        mine.states = options.states / jobs + (options.states % jobs != 0 ? 1 : 0);
         CampaignResult ran = run_campaign(mine);
         std::signal(SIGABRT, SIG_DFL);
         if (ran.first) report(ran.plan, *ran.first, mine.artifacts);

@@ -70,6 +70,22 @@ TEST_CASE("a wrong parameter is named in one line", "[rpc][schema]") {
          "create: block_bytes: must be one of 512|4096"},
         {"create", R"({"name":"a","scheme":"4+2","devices":["b"],"consistency":"maybe"})",
          "create: consistency: must be one of log|resync|none"},
+        {"wear.set", R"({"pool":"a","settings":[]})", "wear.set: settings: must have 1 to 64 items"},
+        {"wear.set", R"({"pool":"a","settings":"gap=1"})",
+         "wear.set: settings: must be an array of strings"},
+        {"wear.endurance", R"({"pool":"a","member":"1"})",
+         "wear.endurance: endurance_bytes: required and missing"},
+        {"wear.endurance", R"({"pool":"a","member":"1","endurance_bytes":-1})",
+         "wear.endurance: endurance_bytes: must be 0 to 9223372036854775807"},
+        {"wear.predict", R"({"pool":"a","threshold":0})",
+         "wear.predict: threshold: must be 1 to 100"},
+        {"wear.predict", R"({"pool":"a","threshold":101})",
+         "wear.predict: threshold: must be 1 to 100"},
+        {"wear.reset", R"({"pool":"a","history":1})", "wear.reset: history: must be true or false"},
+        {"wear.policy", R"({"pool":"a","policy":""})", "wear.policy: policy: must not be empty"},
+        {"events", R"({"pool":"a","since":-1})",
+         "events: since: must be 0 to 9223372036854775807"},
+        {"events", R"({"pool":"a","count_max":4097})", "events: count_max: must be 1 to 4096"},
     };
     for (const auto& c : cases) CHECK(problem_of(c.method, c.params) == c.message);
 }
@@ -85,6 +101,10 @@ TEST_CASE("absent parameters get their defaults and others stay absent", "[rpc][
     CHECK(view.texts("devices") == std::vector<std::string>{"b"});
     CHECK(!view.maybe_size("strip_bytes"));
     CHECK(!view.maybe_text("consistency"));
+    json events = *parse_json(R"({"pool":"a"})");
+    REQUIRE(check_params(*find_method("events"), events));
+    CHECK(Params(events).size("count_max") == 256);
+    CHECK(!Params(events).has("since"));
 }
 
 TEST_CASE("every method has a role, distinct parameters and defaults that pass its own check",
@@ -115,9 +135,16 @@ TEST_CASE("viewers may call exactly the methods that only read", "[rpc][schema]"
         if (method.role == Role::viewer) readable.insert(method.name);
     }
     CHECK(readable == std::set<std::string_view>{"ping", "version", "list", "show",
-                                                 "rebuild.status", "scrub.status", "volume.list"});
+                                                 "rebuild.status", "scrub.status", "volume.list",
+                                                 "wear.show", "wear.history", "wear.plan",
+                                                 "wear.predict", "events"});
+    // They say which pool, member, threshold or event they ask about; there is nothing to switch.
     for (const auto& method : methods()) {
         if (method.role != Role::viewer) continue;
-        for (const auto& param : method.params) CHECK(param.type == ParamType::name);
+        for (const auto& param : method.params) {
+            CAPTURE(method.name, param.name);
+            CHECK((param.type == ParamType::name || param.type == ParamType::integer ||
+                   param.name == "member"));
+        }
     }
 }
