@@ -280,7 +280,8 @@ Task<Service::Answer> Service::wear_history(Json json) {
         Json member = name_member(pool, view.member);
         Json points = Json::array();
         for (const wl::WearPoint& point : view.account->history.points()) {
-            points.push_back(Json::object({{"time", static_cast<std::int64_t>(point.time_seconds)}, {"wear", point.wear}}));
+            const auto time = static_cast<std::int64_t>(point.time_seconds);
+            points.push_back(Json::object({{"time", time}, {"wear", point.wear}}));
         }
         member["points"] = std::move(points);
         members.push_back(std::move(member));

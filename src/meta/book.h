@@ -2,8 +2,8 @@
 // leveling. Meta keeps the bytes whole and in their place; what they say is the owner's.
 //
 // It lies in the room between the superblock copies at the start of the member, in two places that take turns. A book
-// may be some time old, or be lost, without harm to data: it is no part of any commit, needs no quorum, and an xsan that
-// does not know it passes over it (docs/on-disk-format.md, "Book").
+// may be some time old, or be lost, without harm to data: it is no part of any commit, needs no quorum, and an xsan
+// that does not know it passes over it (docs/on-disk-format.md, "Book").
 //
 // Invariants: a book is written to the place that does not hold the newest one, so a torn write leaves the one before;
 // what is read is whole, of this pool, this member and this place, or it is as if it were not there.

@@ -1,6 +1,6 @@
 // EventLog: what happened to a pool and what its background tasks decided, numbered, the newest kept. Values only; the
-// members' books carry it over restarts (wear_book.h), so what was noted in the last seconds before a crash may be gone,
-// and its numbers are used again then.
+// members' books carry it over restarts (wear_book.h), so what was noted in the last seconds before a crash may be
+// gone, and its numbers are used again then.
 //
 // Invariant: numbers grow by one from event to event.
 #pragma once

@@ -92,7 +92,7 @@ Task<void> Wear::open(MemberIndex member, bool from_zero) {
     const wl::Endurance rated = endurance_of(member, 0);
     std::optional<WearBook> book;
     if (found) book = decode_wear_book(found->book.payload, rated);
-    auto side = std::make_unique<Side>(Side{uuid, wl::Account(rated, now_seconds()), {}, {}, 0, 0, false, wl::MemberLoad(), 0, false});
+    auto side = std::make_unique<Side>(uuid, wl::Account(rated, now_seconds()));
     if (found) side->book_place = 1 - found->place;
     if (book && book->account) {
         side->account = std::move(*book->account);
@@ -359,7 +359,8 @@ Task<void> Wear::keep() {
 Task<Outcome<void>> Wear::save_now() {
     const bool saved = co_await save();
     if (saved) co_return Outcome<void>{};
-    co_return Failure(Errc::io_error, fmt::format("no member of pool '{}' could take it: it holds until the pool is stopped",
+    co_return Failure(Errc::io_error, fmt::format("no member of pool '{}' could take it: it holds until the pool is "
+                                                  "stopped",
                                                   pool_.name()));
 }
 

@@ -1,8 +1,8 @@
 // Wear: what a pool knows of its members' wear and does about it: accounts, readings, heat, the policy of placement and
 // its settings, and the background task that plans relocations and lets them run (wear_task.cc).
 //
-// Who owns it: the pool, on whose control reactor everything runs. How it stops: stop(), then the owner joins its tasks,
-// then keep() where the stop is a clean one. The data path knows nothing of it: counters are looked at once a second.
+// Who owns it: the pool, on whose control reactor everything runs. How it stops: stop(), then the owner joins its
+// tasks, then keep() where the stop is a clean one. The data path knows nothing of it: counters are looked at once a second.
 //
 // What is kept lies in the members' books (wear_book.h): policy, settings and events on all, each member's account on
 // itself. Books are written within kSaveSoon of an event, at least every kSaveEvery while something changes, and at a
@@ -134,6 +134,7 @@ class Wear {
 
   private:
     struct Side {  // what is known of one member
+        Side(const Uuid& its_uuid, wl::Account its_account) : uuid(its_uuid), account(std::move(its_account)) {}
         Uuid uuid;
         wl::Account account;
         wl::AccountTotals seen;       // the counters when they were last looked at

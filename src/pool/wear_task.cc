@@ -1,8 +1,8 @@
 // The background task: when it plans, what becomes of a plan, and how fast its moves may go.
 //
 // A plan is made when the last one was carried out, at most once in settings.interval_seconds, inside the schedule, and
-// not while anything is rebuilt. Its moves go into the pool's queue, where they wait behind rebuilds and moves by command
-// (move_queue.h); each is checked again when it starts. When users' latency rises their rate falls.
+// not while anything is rebuilt. Its moves go into the pool's queue, where they wait behind rebuilds and moves by
+// command (move_queue.h); each is checked again when it starts. When users' latency rises their rate falls.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -154,8 +154,8 @@ void Wear::plan_when_due() {
     if (made.moves.empty()) return;
     const std::size_t count = carry_out(made);
     note(EventKind::wear_plan,
-         fmt::format("{} of {} moves wait, spread {:.1f} points, {:.1f} foreseen{}", count, made.moves.size(), made.spread,
-                     made.spread_predicted, eager ? ", ahead of a threshold" : ""));
+         fmt::format("{} of {} moves wait, spread {:.1f} points, {:.1f} foreseen{}", count, made.moves.size(),
+                     made.spread, made.spread_predicted, eager ? ", ahead of a threshold" : ""));
     hold_or_release();
 }
 
@@ -181,7 +181,8 @@ void Wear::watch_latency() {
     latency_.before = load;
     latency_.at = now;
     // A volume was detached, and its figures with it; or there is too little to tell.
-    const bool is_comparable = load.requests >= before.requests + kRequestsLeast && load.nanoseconds >= before.nanoseconds;
+    const bool is_comparable =
+        load.requests >= before.requests + kRequestsLeast && load.nanoseconds >= before.nanoseconds;
     if (!is_comparable) {
         latency_.now_ns.reset();
         return;

@@ -23,7 +23,7 @@ Book some_book(std::uint64_t number, std::size_t bytes) {
 
 TEST_CASE("a book is read as it was written, at every size", "[meta][book]") {
     const BookOwner owner = some_owner(1);
-    for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{3968}, std::size_t{3969}, kBookPayloadMax}) {
+    for (const std::size_t bytes : std::initializer_list<std::size_t>{0, 1, 3968, 3969, kBookPayloadMax}) {
         const auto raw = encode_book(some_book(9, bytes), owner, 1);
         CHECK(raw.size() % 4096 == 0);
         CHECK(raw.size() <= kBookPlaceBytes);

@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 
+#include "meta/book.h"
 #include "meta/checkpoint.h"
 #include "meta/log.h"
 #include "meta/record_codec.h"
@@ -103,6 +104,10 @@ std::map<std::string, Fields> code_tables() {
     t["MapHeader"] = {FIELD(MapHeader, volume), FIELD(MapHeader, reserved),
                       FIELD(MapHeader, base_cluster)};
     t["MapRun"] = {FIELD(MapRun, first), FIELD(MapRun, count)};
+    t["BookHeader"] = {FIELD(BookHeader, magic), FIELD(BookHeader, crc), FIELD(BookHeader, version),
+        FIELD(BookHeader, place), FIELD(BookHeader, number), FIELD(BookHeader, payload_bytes),
+        FIELD(BookHeader, reserved), FIELD(BookHeader, pool_uuid), FIELD(BookHeader, member_uuid),
+        FIELD(BookHeader, reserved_end)};
     using Tail = StripeLogTailOnDisk;
     t["StripeLogTail"] = {FIELD(Tail, magic), FIELD(Tail, crc), FIELD(Tail, version), FIELD(Tail, lanes),
         FIELD(Tail, pool_uuid), FIELD(Tail, member_uuid), FIELD(Tail, epoch),

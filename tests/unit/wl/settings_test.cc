@@ -50,7 +50,7 @@ TEST_CASE("a wrong setting is refused with one line that names it, and nothing c
                                                        {"schedule=25:00-01:00", "schedule must be"},
                                                        {"schedule=01:00-01:00", "schedule must be"},
                                                        {"schedule=night", "schedule must be"},
-                                                       {"colour=blue", "there is no setting 'colour': use spread_start"},
+                                                       {"colour=blue", "there is no setting 'colour': use spread"},
                                                        {"spread_start", "write KEY=VALUE"},
                                                        {"=3", "write KEY=VALUE"}}) {
         const std::string why = refusal(one.change);
