@@ -2,7 +2,8 @@
 // its settings, and the background task that plans relocations and lets them run (wear_task.cc).
 //
 // Who owns it: the pool, on whose control reactor everything runs. How it stops: stop(), then the owner joins its
-// tasks, then keep() where the stop is a clean one. The data path knows nothing of it: counters are looked at once a second.
+// tasks, then keep() where the stop is a clean one. The data path knows nothing of it: counters are looked at once a
+// second.
 //
 // What is kept lies in the members' books (wear_book.h): policy, settings and events on all, each member's account on
 // itself. Books are written within kSaveSoon of an event, at least every kSaveEvery while something changes, and at a

@@ -76,6 +76,8 @@ pool::Environment Bed::environment() {
     environment.interlock_slots_log2 = 8;
     environment.log_payload_bytes_max = config.log_payload_bytes_max;
     if (config.log_ring_bytes != 0) environment.stripe_log_lane_bytes_max = config.log_ring_bytes;
+    environment.wear.enabled = config.wear;
+    environment.wear.reader = &ages;
     return environment;
 }
 

@@ -70,6 +70,19 @@ class Bed {
 
     static constexpr std::uint64_t kStepsMax = 3'000'000;
 
+    // Drives of unequal age.
+    struct Ages final : pool::WearReader {
+        Task<std::vector<pool::DriveReading>> read(std::vector<pool::DriveName> names) override {
+            std::vector<pool::DriveReading> readings(names.size());
+            for (std::size_t i = 0; i < names.size(); i++) {
+                readings[i].reading.percentage_used = names[i].member.get() * 37 % 100;
+            }
+            co_return readings;
+        }
+        double endurance_bytes(const pool::DriveName&) const override { return 0; }
+    };
+    Ages ages;
+
   private:
     pool::Environment environment();
     Task<void> abandon_task();

@@ -117,6 +117,7 @@ Config draw_config(ChoiceStream& choices, const PlanOptions& options) {
     }
     // A level's name takes all members for each group; a group of K+P leaves out those beyond its width.
     if (options.relocates() && c.scheme.find('+') != std::string::npos) c.members += 1 + choices.below(3, kRoom);
+    c.wear = options.relocates();
     return c;
 }
 

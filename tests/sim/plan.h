@@ -52,6 +52,7 @@ struct Config {
     unsigned variants = 4;  // surviving subsets tried at each cut point
     std::uint32_t log_ring_bytes = 0;  // of each lane of the stripe log; 0: all there is
     bool leaves_drives = false;        // a drive may stay away at a power cut of the run
+    bool wear = false;  // accounts of wear are kept, and relocations come from plans as well
     meta::Consistency policy = meta::Consistency::resync;
     Mode mode = Mode::within;
     bool degraded_cuts = false;  // also cut while members are missing (policy `log` promises it)

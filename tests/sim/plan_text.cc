@@ -70,6 +70,7 @@ Outcome<void> parse_config(const std::vector<std::string_view>& words, Config& c
     c.log_ring_bytes = u32("log_ring");  // 0 in plans from before there was a choice
     c.leaves_drives = u32("leaves_drives") != 0;
     if (values.contains("drive_mib")) c.drive_mib = u32("drive_mib");
+    c.wear = u32("wear") != 0;  // not in older plans
     c.mode = values["mode"] == "beyond" ? Mode::beyond : Mode::within;
     XSAN_TRY(c.policy, parse_policy(values["policy"]));
     return {};
@@ -107,13 +108,13 @@ std::string to_text(const Plan& plan) {
         "pool scheme={} members={} spares={} strip={} device_block={} atomic={} volume_block={} "
         "volatile={} discard_zeroes={} reorder={} reactors={} depth={} spread={} "
         "metadata_log={} stripe_log={} payload_max={} variants={} "
-        "policy={} mode={} degraded_cuts={} log_ring={} leaves_drives={} drive_mib={}\n",
+        "policy={} mode={} degraded_cuts={} log_ring={} leaves_drives={} drive_mib={} wear={}\n",
         c.scheme, c.members, c.spares, c.strip_bytes, c.device_block_bytes, c.atomic_bytes,
         c.volume_block_bytes, int{c.volatile_cache}, int{c.discard_zeroes}, int{c.reorder},
         c.reactors, c.depth, c.spread, c.metadata_log_bytes, c.stripe_log_bytes, c.log_payload_bytes_max,
         c.variants, policy_name(c.policy),
         c.mode == Mode::beyond ? "beyond" : "within", int{c.degraded_cuts},
-        c.log_ring_bytes, int{c.leaves_drives}, c.drive_mib);
+        c.log_ring_bytes, int{c.leaves_drives}, c.drive_mib, int{c.wear});
     for (const Op& op : plan.ops) {
         text += fmt::format("op {} {} {} {} {} {} steps {} cuts {}\n", op.id, op_name(op.kind),
                             op.a, op.b, op.c, op.d, op.steps, op.cuts);

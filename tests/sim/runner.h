@@ -81,6 +81,7 @@ class Runner {
     Task<void> scrub_ends();
     Task<void> relocate(Op op);
     void order_moves(const Op& op, unsigned count, bool by_command);
+    Task<void> use_wear(Op op);
     Task<void> restart(Op op);
     Task<void> come_up(Op op);
     Task<void> check_after_assembly(bool clean);

@@ -54,9 +54,33 @@ void Runner::order_moves(const Op& op, unsigned count, bool by_command) {
     }
 }
 
+// What people change in wear leveling, and plans of its own. Books that cannot be written cost nothing but figures.
+Task<void> Runner::use_wear(Op op) {
+    pool::Wear* wear = bed_->pool->wear();
+    if (wear == nullptr) co_return;
+    const auto names = bed_->pool->placement_names();
+    Outcome<void> changed;
+    switch (op.d / 256 % 5) {
+        case 0: changed = co_await wear->set_policy(names[op.c % names.size()]); break;
+        case 1: changed = co_await wear->set_task(op.b % 2 == 0); break;
+        case 2: wear->set_paused(op.b % 2 == 0); break;
+        case 3: {
+            const auto plan = wear->balance();
+            if (plan) say(op, fmt::format("balance: {} moves", plan->moves.size()));
+            break;
+        }
+        default: {
+            const auto reset = co_await wear->reset(std::nullopt, op.b % 2 == 0);
+            if (!reset) changed = reset.error();
+        }
+    }
+    if (!changed) say(op, changed.error().message);
+}
+
 Task<void> Runner::relocate(Op op) {
     const unsigned what = op.d % 8;
     pool::Pool& pool = *bed_->pool;
+    co_await use_wear(op);
     order_moves(op, what < 6 ? 1 + op.d / 64 % 2 : 3, what < 6);
     if (what == 6) {
         pool.pause_moves(false);
