@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "meta/book.h"
 #include "pool/pool.h"
 
@@ -323,21 +324,25 @@ Task<bool> Wear::save() {
 }
 
 Task<bool> Wear::write_to(MemberIndex member) {
-    Side& side = *sides_.at(member);
+    const Side& before = *sides_.at(member);
+    const unsigned place = before.book_place;
     WearBook content = pool_part();
-    content.account = side.account;
+    content.account = before.account;
     meta::Book book{book_number_, encode_wear_book(content, meta::kBookPayloadMax)};
-    const meta::BookOwner owner{pool_.state().pool().uuid, side.uuid};
+    const meta::BookOwner owner{pool_.state().pool().uuid, before.uuid};
     const std::uint64_t bytes = book.payload.size();
     Result<void> written = Error{Errc::device_gone};
     {
         Quiescence::Scope scope(pool_.engine().quiescence());
         dev::BlockDevice* device = pool_.live_device(member);
         if (device == nullptr) co_return false;
-        written = co_await meta::write_book(*device, owner, std::move(book), side.book_place);
+        written = co_await meta::write_book(*device, owner, std::move(book), place);
     }
+    // Another drive may have taken the member's number meanwhile.
+    Side& side = *sides_.at(member);
+    if (side.uuid != owner.member) co_return false;
     if (written) {
-        side.book_place = 1 - side.book_place;
+        side.book_place = 1 - place;
         side.book_has_failed = false;
         side.books = {side.books.count + 1, side.books.bytes + round_up(bytes, 4 * kKiB)};
         co_return true;

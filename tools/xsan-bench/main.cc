@@ -58,6 +58,7 @@ Task<Outcome<std::unique_ptr<pool::Pool>>> make_pool(Reactor& reactor, const Opt
     pool::Environment environment;
     environment.reactors = {&reactor};
     environment.seed = 1;
+    environment.wear.enabled = raid::kCountsAll;  // the build `bare` keeps no accounts
     std::vector<pool::NewDevice> devices;
     for (unsigned i = 0; i < options.members; i++) {
         devices.push_back({std::make_unique<dev::NullDevice>(kGiB), "", false});
