@@ -27,6 +27,24 @@ constexpr std::int64_t kEventsPerCall = 256;
 // An interrupt is how following ends: nothing is left to put away, also not in the middle of a call.
 void end_well(int) { ::_exit(kExitDone); }
 
+// While this lives SIGINT and SIGTERM end the process with 0.
+class SignalsEndWell {
+  public:
+    SignalsEndWell()
+        : interrupt_(std::signal(SIGINT, end_well)), terminate_(std::signal(SIGTERM, end_well)) {}
+    ~SignalsEndWell() {
+        std::signal(SIGINT, interrupt_);
+        std::signal(SIGTERM, terminate_);
+    }
+    SignalsEndWell(const SignalsEndWell&) = delete;
+    SignalsEndWell& operator=(const SignalsEndWell&) = delete;
+
+  private:
+    using Handler = void (*)(int);
+    Handler interrupt_;
+    Handler terminate_;
+};
+
 // While this lives those signals wait: lines are not cut.
 class SignalsHeld {
   public:
@@ -59,8 +77,7 @@ void print_news(const EventTail::News& news, bool wants_json) {
 }  // namespace
 
 int run_follow(const Invocation& invocation) {
-    std::signal(SIGINT, end_well);
-    std::signal(SIGTERM, end_well);
+    const SignalsEndWell signals;
     const std::string pool = text_of(invocation.params, "pool");
     std::optional<std::int64_t> since;
     if (invocation.params.contains("since")) since = invocation.params["since"].get<std::int64_t>();

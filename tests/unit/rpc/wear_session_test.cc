@@ -1,6 +1,8 @@
 // Properties of the commands of wear against a daemon: exit codes, files, watching.
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -24,6 +26,7 @@ using xsan::test::RunningServer;
 namespace {
 
 constexpr std::int64_t kEvents = 5000;
+std::atomic<int> asked{0};  // for the events of the pool that goes
 
 Task<Outcome<json>> show(rpc::Caller, json) { co_return answer_of(test::kShown); }
 Task<Outcome<json>> history(rpc::Caller, json) { co_return answer_of(test::kHistory); }
@@ -34,7 +37,9 @@ Task<Outcome<json>> predict(rpc::Caller, json params) {
     co_return test::prediction(pool == "first" ? 80 : pool == "last" ? 90 : 0);
 }
 Task<Outcome<json>> events(rpc::Caller, json params) {
-    if (params["pool"] == "gone") co_return Failure(Errc::not_found, "no pool 'gone'");
+    if (params["pool"] == "gone" || (params["pool"] == "going" && asked++ > 0)) {
+        co_return Failure(Errc::not_found, "no pool 'gone'");
+    }
     json list = json::array();
     const auto since = params.value("since", std::int64_t{0});
     const auto end = std::min(kEvents, since + params["count_max"].get<std::int64_t>());
@@ -143,6 +148,22 @@ TEST_CASE("watching ends after as many as were asked for", "[rpc][xsanctl][wear]
     CHECK(watched.out.substr(end + 1) == watched.out.substr(0, end + 1));
     const Ran once = run_words(running.path(), {"wear", "watch", "tank", "--count", "1"});
     CHECK(once.out.find("over 90") != std::string::npos);
+}
+
+TEST_CASE("following ends with one line when the pool is gone", "[rpc][xsanctl][wear]") {
+    const RunningServer running(admin_here(), fill);
+    asked = 0;
+    const Ran followed = run_words(running.path(), {"events", "going", "--follow", "--json",
+                                                    "--since", "4999"});
+    CHECK(followed.code == 1);
+    const auto end = followed.out.find('\n');
+    CHECK(answer_of(followed.out.substr(0, end).c_str())["number"] == 5000);
+    CHECK(answer_of(followed.out.substr(end + 1).c_str()) ==
+          json({{"code", "not_found"}, {"message", "pool 'going' is gone"}}));
+    // One that never was there is refused as by any command.
+    const Ran never = run_words(running.path(), {"events", "gone", "--follow"});
+    CHECK(never.code == 1);
+    CHECK(never.err == "xsanctl: no pool 'gone'\n");
 }
 
 TEST_CASE("what the daemon cannot do yet is told in one line", "[rpc][xsanctl][wear]") {
