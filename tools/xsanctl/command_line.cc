@@ -34,6 +34,7 @@ CommandLine::CommandLine(std::string directory)
     add_jobs();
     add_volume_commands();
     add_wear_commands();
+    add_events();
 }
 
 CLI::App* CommandLine::command(CLI::App& parent, const std::string& name,
@@ -167,21 +168,6 @@ void CommandLine::add_volume_commands() {
     named("delete", "Delete a volume with its data", [this] { return volume("volume.delete"); });
     pool_command(*group, "list", "List a pool's volumes",
                  [this] { return Outcome<Invocation>(on_pool("volume.list")); });
-}
-
-void CommandLine::add_wear_commands() {
-    CLI::App* group = app_.add_subcommand("wear", "Judge how drives wear");
-    group->require_subcommand(0, 1);
-    group->fallthrough();
-    auto* sub = command(*group, "compare", "Compare the placement policies in simulated years",
-                        [this]() -> Outcome<Invocation> {
-                            XSAN_TRY_VOID(wear::check_arguments(compare_));
-                            Invocation invocation;
-                            invocation.action = Invocation::Action::compare_wear;
-                            invocation.compare = compare_;
-                            return invocation;
-                        });
-    wear::add_compare_options(*sub, compare_);
 }
 
 Outcome<CommandLine::Parsed> CommandLine::parse(int argc, const char* const* argv) {

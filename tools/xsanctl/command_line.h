@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "xsanctl/wear/arguments.h"
 #include "xsanctl/wear/command.h"
 
 namespace xsan::ctl {
@@ -18,16 +20,25 @@ namespace xsan::ctl {
 struct Invocation {
     enum class Action {
         call,          // one request, print its result
-        watch,         // `show --watch`
+        watch,         // `show --watch`, `wear watch`
         wait_rebuild,  // poll rebuild.status until nothing is left to do
         wait_scrub,    // poll scrub.status until the scrub has ended
         compare_wear,  // `wear compare`: simulated here, no daemon is asked
+        chart_history,     // `wear history --svg`: wear.history as a chart, to `file`
+        check_prediction,  // `wear predict --check`: wear.predict, and an exit code for it
+        export_wear,       // `wear export`: several calls, to `file`
+        follow_events,     // `events --follow`: poll events, print new ones
     };
     Action action = Action::call;
     std::string method;
     nlohmann::json params = nlohmann::json::object();
     std::string socket;
     bool wants_json = false;
+    bool chart = false;           // bars of wear and fill
+    double interval_seconds = 1;  // of a watch
+    std::uint64_t count = 0;      // of a watch; 0: until interrupted
+    std::string file;             // that xsanctl writes
+    std::string format;           // of an export: "json", "csv"
     wear::CompareArguments compare;
 };
 
@@ -61,6 +72,7 @@ class CommandLine {
     void add_jobs();
     void add_volume_commands();
     void add_wear_commands();
+    void add_events();
 
     Outcome<Invocation> create() const;
     Outcome<Invocation> assemble() const;
@@ -74,8 +86,18 @@ class CommandLine {
     Outcome<Invocation> volume(const std::string& method) const;
     Outcome<Invocation> volume_create() const;
     Outcome<Invocation> volume_resize() const;
+    void add_wear_reports(CLI::App& group);
+    void add_wear_changes(CLI::App& group);
+    Outcome<Invocation> wear_watch() const;
+    Outcome<Invocation> wear_history() const;
+    Outcome<Invocation> wear_set() const;
+    Outcome<Invocation> wear_predict() const;
+    Outcome<Invocation> wear_export() const;
+    Outcome<Invocation> wear_reset() const;
+    Outcome<Invocation> events() const;
 
     Invocation on_pool(std::string method) const;
+    void put_member(nlohmann::json& params) const;
     nlohmann::json absolute_devices(const std::vector<std::string>& devices) const;
 
     std::string directory_;
@@ -103,6 +125,7 @@ class CommandLine {
     bool yes_ = false;
     bool watch_ = false;
     wear::CompareArguments compare_;
+    wear::WearArguments wear_;
 };
 
 }  // namespace xsan::ctl

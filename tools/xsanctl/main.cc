@@ -1,4 +1,5 @@
-// xsanctl: the administrator's tool. Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no daemon.
+// xsanctl: the administrator's tool. Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no
+// daemon; 4 and 5 of `wear predict --check`.
 #include <cstdio>
 #include <filesystem>
 #include <system_error>

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include "xsanctl/events.h"
 #include "xsanctl/status.h"
 #include "xsanctl/table.h"
+#include "xsanctl/wear/render.h"
 
 namespace xsan::ctl {
 namespace {
@@ -12,14 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kBarWidth = 24;
-
-// The array of that name; an empty one when there is none.
-const json& list_of(const json& object, const char* key) {
-    static const json kNone = json::array();
-    if (!object.is_object()) return kNone;
-    const auto at = object.find(key);
-    return at != object.end() && at->is_array() ? *at : kNone;
-}
 
 std::string render_pools(const json& pools) {
     if (pools.empty()) return "no pools\n";
@@ -121,7 +115,9 @@ std::string render_assembled(const json& pools) {
 
 }  // namespace
 
-std::string render(std::string_view method, const json& result) {
+std::string render(std::string_view method, const json& result, const View& view) {
+    if (method.starts_with("wear.")) return wear::render(method, result, view);
+    if (method == "events") return render_events(result);
     if (method == "list") return render_pools(list_of(result, "pools"));
     if (method == "show") return render_show(result);
     if (method == "assemble") return render_assembled(list_of(result, "pools"));

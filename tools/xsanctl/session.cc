@@ -2,82 +2,48 @@
 #include "xsanctl/session.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
-#include "rpc/client.h"
 #include "rpc/json_guard.h"
+#include "xsanctl/follow.h"
+#include "xsanctl/poller.h"
 #include "xsanctl/render.h"
 #include "xsanctl/status.h"
 #include "xsanctl/table.h"
+#include "xsanctl/wear/run.h"
 
 namespace xsan::ctl {
 namespace {
 
 using nlohmann::json;
-using std::chrono::milliseconds;
 
-constexpr int kCallTimeoutMs = 600'000;  // a daemon that stops a pool first flushes everything
-constexpr milliseconds kPoll{500};
-constexpr milliseconds kWatch{1000};
 // Without a terminal: one line of progress per so many polls.
 constexpr int kPollsPerLine = 6;
-// A daemon that is being restarted answers again within this many polls (30 s).
-constexpr int kPollsWithoutDaemon = 60;
 constexpr std::size_t kBarWidth = 32;
+constexpr long kWidthMost = 10'000;
 
-void print(const std::string& text) {
-    std::fputs(text.c_str(), stdout);
-    std::fflush(stdout);
+// The first of these that is set decides, as in setlocale(3).
+bool is_utf8_locale() {
+    for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+        const char* value = std::getenv(name);
+        if (value == nullptr || *value == '\0') continue;
+        const std::string_view locale = value;
+        return locale.find("UTF-8") != std::string_view::npos ||
+               locale.find("utf8") != std::string_view::npos;
+    }
+    return false;
 }
 
 void print_result(const Invocation& invocation, const json& result) {
     print(invocation.wants_json ? rpc::print_json(result) + "\n"
-                                : render(invocation.method, result));
+                                : render(invocation.method, result, view_of(invocation)));
 }
-
-int fail(const Invocation& invocation, const rpc::CallError& error) {
-    print_error(invocation.wants_json, error.code, error.message);
-    return error.kind == rpc::CallError::Kind::no_daemon ? kExitNoDaemon : kExitRefused;
-}
-
-// Calls the same method again and again, over one connection while it holds.
-class Poller {
-  public:
-    explicit Poller(const Invocation& invocation) : invocation_(invocation) {}
-
-    // The first call fails as it comes. Later ones sit out a restart of the daemon.
-    Result<json, rpc::CallError> call() {
-        for (int polls = 0;; polls++) {
-            auto result = call_once();
-            if (result) {
-                has_answered_ = true;
-                return result;
-            }
-            client_.reset();
-            const bool is_refusal = result.error().kind == rpc::CallError::Kind::refused;
-            if (!has_answered_ || is_refusal || polls == kPollsWithoutDaemon) return result;
-            std::this_thread::sleep_for(kPoll);
-        }
-    }
-
-  private:
-    Result<json, rpc::CallError> call_once() {
-        if (!client_) {
-            auto client = rpc::Client::connect(invocation_.socket);
-            if (!client) return client.error();
-            client_.emplace(std::move(client).value());
-        }
-        return client_->call(invocation_.method, invocation_.params, kCallTimeoutMs);
-    }
-
-    const Invocation& invocation_;
-    std::optional<rpc::Client> client_;
-    bool has_answered_ = false;
-};
 
 // What `assemble` could not use is told beside its result, and is a failure when nothing was started.
 int report_refusals(const Invocation& invocation, const json& result) {
@@ -90,27 +56,28 @@ int report_refusals(const Invocation& invocation, const json& result) {
 }
 
 int run_call(const Invocation& invocation) {
-    Poller poller(invocation);
-    auto result = poller.call();
+    Poller poller(invocation.socket);
+    auto result = poller.call(invocation.method, invocation.params);
     if (!result) return fail(invocation, result.error());
     print_result(invocation, *result);
     return report_refusals(invocation, *result);
 }
 
-// Until interrupted, or until the output's reader is gone (SIGPIPE).
+// As often as was asked for, until interrupted, or until the output's reader is gone (SIGPIPE).
 int run_watch(const Invocation& invocation) {
     const bool redraws = ::isatty(STDOUT_FILENO) == 1 && !invocation.wants_json;
-    Poller poller(invocation);
-    for (;;) {
-        auto result = poller.call();
+    Poller poller(invocation.socket);
+    for (std::uint64_t shown = 1;; shown++) {
+        auto result = poller.call(invocation.method, invocation.params);
         if (!result) return fail(invocation, result.error());
         if (redraws) {
-            print("\x1b[H\x1b[J" + render(invocation.method, *result));
+            print("\x1b[H\x1b[J" + render(invocation.method, *result, view_of(invocation)));
         } else {
             print_result(invocation, *result);
             if (!invocation.wants_json) print("\n");
         }
-        std::this_thread::sleep_for(kWatch);
+        if (shown == invocation.count) return kExitDone;
+        std::this_thread::sleep_for(std::chrono::duration<double>(invocation.interval_seconds));
     }
 }
 
@@ -154,10 +121,10 @@ class ProgressLine {
 
 int run_wait(const Invocation& invocation, const char* title,
              JobView (*view_of)(const json& status)) {
-    Poller poller(invocation);
+    Poller poller(invocation.socket);
     ProgressLine progress(title, invocation.wants_json);
     for (;;) {
-        auto status = poller.call();
+        auto status = poller.call(invocation.method, invocation.params);
         if (!status) {
             progress.end_line();
             return fail(invocation, status.error());
@@ -179,6 +146,32 @@ int run_wait(const Invocation& invocation, const char* title,
 }
 
 }  // namespace
+
+void print(const std::string& text) {
+    std::fputs(text.c_str(), stdout);
+    std::fflush(stdout);
+}
+
+int fail(const Invocation& invocation, const rpc::CallError& error) {
+    print_error(invocation.wants_json, error.code, error.message);
+    return error.kind == rpc::CallError::Kind::no_daemon ? kExitNoDaemon : kExitRefused;
+}
+
+View view_of(const Invocation& invocation) {
+    View view;
+    view.chart = invocation.chart;
+    const char* columns = std::getenv("COLUMNS");
+    winsize size{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        view.width = size.ws_col;
+    } else if (columns != nullptr) {
+        const long width = std::strtol(columns, nullptr, 10);
+        if (width > 0 && width <= kWidthMost) view.width = static_cast<std::size_t>(width);
+    }
+    // What is written to a file or a pipe is the same everywhere.
+    view.unicode = ::isatty(STDOUT_FILENO) == 1 && is_utf8_locale();
+    return view;
+}
 
 void print_error(bool json_wanted, const std::string& code, const std::string& message) {
     if (json_wanted) {
@@ -205,6 +198,10 @@ int run(const Invocation& invocation) {
         case Invocation::Action::compare_wear:
             return wear::run_compare(invocation.compare, invocation.wants_json);
         case Invocation::Action::wait_scrub: return run_wait(invocation, "scrub", view_scrub);
+        case Invocation::Action::chart_history: return wear::run_chart(invocation);
+        case Invocation::Action::check_prediction: return wear::run_check(invocation);
+        case Invocation::Action::export_wear: return wear::run_export(invocation);
+        case Invocation::Action::follow_events: return run_follow(invocation);
     }
     return kExitUsage;
 }

@@ -85,6 +85,18 @@ double number_of(const json& object, const char* key, double otherwise) {
     return value != nullptr && value->is_number() ? value->get<double>() : otherwise;
 }
 
+const json& list_of(const json& object, const char* key) {
+    static const json kNone = json::array();
+    const json* value = find(object, key);
+    return value != nullptr && value->is_array() ? *value : kNone;
+}
+
+const json& object_of(const json& object, const char* key) {
+    static const json kNone;
+    const json* value = find(object, key);
+    return value != nullptr && value->is_object() ? *value : kNone;
+}
+
 std::string size_of(const json& object, const char* key) {
     const json* value = find(object, key);
     if (value == nullptr || !value->is_number_integer()) return "-";

@@ -34,6 +34,10 @@ Leftovers leftovers_of(const nlohmann::json& result);
 std::string text_of(const nlohmann::json& object, const char* key);
 std::string size_of(const nlohmann::json& object, const char* key);
 double number_of(const nlohmann::json& object, const char* key, double otherwise);
+// The array of that name; an empty one when there is none.
+const nlohmann::json& list_of(const nlohmann::json& object, const char* key);
+// The object of that name; null when there is none.
+const nlohmann::json& object_of(const nlohmann::json& object, const char* key);
 // "310M/s  eta 0:12" of one job; empty when it says neither.
 std::string pace_of(const nlohmann::json& job);
 

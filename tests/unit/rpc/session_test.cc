@@ -1,22 +1,20 @@
 // Properties of xsanctl's calls against a daemon: exit codes, output, waits.
 #include "xsanctl/session.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "rpc/json_guard.h"
 #include "support/catch.h"
+#include "unit/rpc/captured_run.h"
 #include "unit/rpc/running_server.h"
 
 using namespace xsan;
 using namespace xsan::ctl;
 using nlohmann::json;
 using xsan::test::admin_here;
+using xsan::test::Ran;
+using xsan::test::run_words;
 using xsan::test::RunningServer;
 
 namespace {
@@ -41,56 +39,6 @@ void fill(rpc::Dispatcher& dispatcher) {
     dispatcher.handle("fail", refuse);
     dispatcher.handle("rebuild.status", rebuild);
     dispatcher.handle("scrub.status", stuck_scrub);
-}
-
-// What a stream of this process is given, while this lives, goes to a file.
-class Captured {
-  public:
-    Captured(FILE* stream, int fd) : stream_(stream), fd_(fd) {
-        std::fflush(stream_);
-        saved_ = ::dup(fd_);
-        file_ = ::mkstemp(path_);
-        REQUIRE(file_ >= 0);
-        ::unlink(path_);
-        ::dup2(file_, fd_);
-    }
-    ~Captured() {
-        ::close(saved_);
-        ::close(file_);
-    }
-    std::string end() {
-        std::fflush(stream_);
-        ::dup2(saved_, fd_);
-        std::string text(4096, '\0');
-        const ssize_t bytes = ::pread(file_, text.data(), text.size(), 0);
-        text.resize(bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
-        return text;
-    }
-
-  private:
-    FILE* stream_;
-    int fd_;
-    int saved_ = -1;
-    int file_ = -1;
-    char path_[32] = "/tmp/xsan-test-XXXXXX";
-};
-
-struct Ran {
-    int code;
-    std::string out;
-    std::string err;
-};
-
-Ran run_words(const std::string& socket, std::vector<const char*> words) {
-    words.insert(words.begin(), {"xsanctl", "--socket", socket.c_str()});
-    CommandLine command_line("/");
-    const auto parsed = command_line.parse(static_cast<int>(words.size()), words.data());
-    REQUIRE(parsed);
-    Captured out(stdout, STDOUT_FILENO);
-    Captured err(stderr, STDERR_FILENO);
-    const int code = run(*parsed->invocation);
-    Ran ran{code, out.end(), err.end()};
-    return ran;
 }
 
 }  // namespace

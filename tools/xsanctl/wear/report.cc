@@ -5,6 +5,7 @@
 
 #include "xsanctl/table.h"
 #include "xsanctl/wear/compare.h"
+#include "xsanctl/wear/svg.h"
 
 namespace xsan::ctl::wear {
 namespace {
@@ -32,52 +33,23 @@ double wear_max(const Comparison& comparison) {
     return std::max(highest, 1.0);
 }
 
-// Geometry of the chart, in pixels.
-constexpr double kPanelWidth = 220;
-constexpr double kPanelHeight = 180;
-constexpr double kMargin = 44;
-constexpr unsigned kPanelsPerRow = 4;
-
-// Members from new to old go from blue to red.
-std::string colour(std::size_t member, std::size_t members) {
-    const double part =
-        members > 1 ? static_cast<double>(member) / static_cast<double>(members - 1) : 0;
-    return fmt::format("hsl({:.0f},70%,42%)", 220 * (1 - part));
-}
-
-std::string panel(const PolicyResult& result, double left, double top, double scale_max) {
-    const double days = std::max(result.days, 1.0);
-    std::string text = fmt::format(
-        "<g transform=\"translate({:.0f},{:.0f})\">\n<text x=\"0\" y=\"-18\" "
-        "font-weight=\"bold\">{}</text>\n<text x=\"0\" y=\"-5\" fill=\"#555\">cv {:.3f}, extra "
-        "{:.2f} %, gap "
-        "{:.2f}</text>\n<rect width=\"{:.0f}\" height=\"{:.0f}\" fill=\"#fff\" stroke=\"#999\"/>\n",
-        left, top, result.policy, result.spread.cv, 100 * result.extra_write_fraction(),
-        result.first_end_of_life_gap, kPanelWidth, kPanelHeight);
-    for (double wear = 0; wear <= scale_max; wear += 20) {
-        const double y = kPanelHeight * (1 - wear / scale_max);
-        text += fmt::format(
-            "<line x1=\"0\" x2=\"{0:.0f}\" y1=\"{1:.1f}\" y2=\"{1:.1f}\" stroke=\"#eee\"/><text "
-            "x=\"-4\" y=\"{2:.1f}\" text-anchor=\"end\" fill=\"#555\">{3:.0f}</text>\n",
-            kPanelWidth, y, y + 3, wear);
-    }
+Panel panel_of(const PolicyResult& result) {
+    Panel panel;
+    panel.title = result.policy;
+    panel.note = fmt::format("cv {:.3f}, extra {:.2f} %, gap {:.2f}", result.spread.cv,
+                             100 * result.extra_write_fraction(), result.first_end_of_life_gap);
+    panel.time_length = std::max(result.days, 1.0);
+    panel.text_end = fmt::format("{:.1f} years", panel.time_length / 365);
     const std::size_t members = result.wear.size();
     for (std::size_t member = 0; member < members; member++) {
-        std::string points;
+        Curve curve;
+        curve.colour = member_colour(member, members);
         for (const WearSample& sample : result.history) {
-            points += fmt::format("{:.1f},{:.1f} ", kPanelWidth * sample.day / days,
-                                  kPanelHeight * (1 - sample.wear[member] / scale_max));
+            curve.points.emplace_back(sample.day, sample.wear[member]);
         }
-        points.pop_back();
-        text += fmt::format(
-            "<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\" points=\"{}\"/>\n",
-            colour(member, members), points);
+        panel.curves.push_back(std::move(curve));
     }
-    text += fmt::format(
-        "<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"end\" fill=\"#555\">{:.1f} "
-        "years</text>\n</g>\n",
-        kPanelWidth, kPanelHeight + 14, days / 365);
-    return text;
+    return panel;
 }
 
 }  // namespace
@@ -136,24 +108,14 @@ std::string to_csv(const Comparison& comparison) {
 }
 
 std::string to_svg(const Comparison& comparison) {
-    const double scale_max = std::max(100.0, wear_max(comparison));
-    const auto panels = static_cast<unsigned>(comparison.policies.size());
-    const unsigned rows = (panels + kPanelsPerRow - 1) / kPanelsPerRow;
-    const double step_x = kPanelWidth + kMargin;
-    const double step_y = kPanelHeight + 1.5 * kMargin;
-    std::string text = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0f}\" height=\"{:.0f}\" "
-        "font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" "
-        "fill=\"#fff\"/>\n<text x=\"{:.0f}\" y=\"18\" font-size=\"13\">Wear of each member, points "
-        "of rated "
-        "endurance, over time: {}</text>\n",
-        kPanelsPerRow * step_x + kMargin, rows * step_y + kMargin, kMargin,
-        workload_name(comparison.options));
-    for (unsigned i = 0; i < panels; i++) {
-        text += panel(comparison.policies[i], kMargin + step_x * (i % kPanelsPerRow),
-                      1.5 * kMargin + step_y * (i / kPanelsPerRow), scale_max);
+    Chart chart;
+    chart.title = "Wear of each member, points of rated endurance, over time: " +
+                  workload_name(comparison.options);
+    chart.wear_max = std::max(100.0, wear_max(comparison));
+    for (const PolicyResult& result : comparison.policies) {
+        chart.panels.push_back(panel_of(result));
     }
-    return text + "</svg>\n";
+    return print_svg(chart);
 }
 
 }  // namespace xsan::ctl::wear
