@@ -408,7 +408,10 @@ Task<Service::Answer> Service::events(Json json) {
     XSAN_CO_CHECK(pool::Wear* wear, find_wear(params));
     const pool::EventLog& log = wear->events();
     Json events = Json::array();
-    for (const pool::PoolEvent& event : log.since(params.maybe_size("since").value_or(0), params.size("count_max"))) {
+    const std::size_t count_max = params.size("count_max");
+    // Those behind a number, oldest first, for who follows; else the newest.
+    const std::uint64_t newest_from = log.last() - std::min<std::uint64_t>(log.last(), count_max);
+    for (const pool::PoolEvent& event : log.since(params.maybe_size("since").value_or(newest_from), count_max)) {
         events.push_back(Json::object({{"number", event.number},
                                        {"time", event.unix_seconds},
                                        {"kind", pool::event_kind_name(event.kind)},
