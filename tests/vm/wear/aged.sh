@@ -139,6 +139,7 @@ say "xsand is killed while the background task moves groups"
 age 5 1=75
 wait_until 60 seems_worn 1 75
 wait_until 60 seems_worn 0 5
+used=$(member 1 .used_bytes)
 xsanctl wear set tank interval_seconds=10 rate_max=512K >/dev/null
 hot_begins "$device" --size=64m --io_size=16m
 xsanctl wear start tank >/dev/null
@@ -152,7 +153,6 @@ for round in 1 2; do
     is_worn '.settings.interval_seconds == 10' || fail "round $round: settings are forgotten: $(worn .settings)"
     wait_until 60 seems_worn 1 75
 done
-used=$(member 1 .used_bytes)
 xsanctl wear set tank rate_max=0 >/dev/null
 goes_on() { is_worn '.task.moves_done > 0'; }
 wait_until 180 goes_on

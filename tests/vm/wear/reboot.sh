@@ -33,6 +33,8 @@ fill() {
     xsanctl wear set tank --member 3 endurance=500G >/dev/null
     sleep 3
     xsanctl wear set tank gap=9 warn_at=60,75,90 >/dev/null # writes down all
+    # The threshold that is reached by now is an event, which is written down within five seconds.
+    sleep 8
     said=$(known)
     printf '%s\n' "$said" | dd of="$device" bs=64k seek=768 iflag=fullblock conv=sync,fsync oflag=direct status=none # at 48 MiB
     sync
