@@ -49,7 +49,7 @@ run_units() {
 # About six seconds of seeded inputs for one parser; the output only when it fails.
 run_fuzz() {
     local -A runs=([superblock]=400000 [metadata_log]=150000 [stripe_log]=400000 [checkpoint]=400000
-        [rpc]=100000 [config]=600000 [names]=5000000)
+        [rpc]=100000 [config]=600000 [names]=5000000 [readings]=300000 [book]=400000)
     local program=$PWD/build/release/tests/fuzz/fuzz_$1
     (cd build/release && "$program" --runs "${runs[$1]}" >"$program.log" 2>&1) ||
         { tail -n 20 "$program.log"; return 1; }
@@ -67,7 +67,7 @@ for part in "${parts[@]}"; do
             ;;
         fuzz)
             scripts/build.sh || { failed=$((failed + 1)); continue; }
-            for target in superblock metadata_log stripe_log checkpoint rpc config names; do
+            for target in superblock metadata_log stripe_log checkpoint rpc config names readings book; do
                 count "fuzz/$target" run_fuzz "$target"
             done
             ;;
