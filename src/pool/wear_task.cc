@@ -126,7 +126,8 @@ std::size_t Wear::carry_out(const wl::Plan& plan) {
 Outcome<wl::Plan> Wear::balance() {
     if (stopping_) return pool_.refuse_stopping();
     if (!pool_.moves().is_idle()) {
-        return Failure(Errc::busy, fmt::format("groups of pool '{}' move or wait to be moved: wait until that has ended",
+        return Failure(Errc::busy, fmt::format("groups of pool '{}' move or wait to be moved: wait until that has "
+                                               "ended",
                                                pool_.name()));
     }
     wl::Plan made = plan(true);

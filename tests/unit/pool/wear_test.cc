@@ -54,6 +54,17 @@ struct Worn {
         rig.create_volume("data", kVolume);
         rig.require(rig.world.run(wear().set_policy(policy)));
     }
+    // All of it is hot, and one drive of those that hold it has aged since.
+    void create_uneven() {
+        for (unsigned i = 0; i < 6; i++) readings.percent[i] = 5;
+        create("adaptive");
+        fill();
+        readings.percent[0] = 60;
+        for (int round = 0; round < 4; round++) {
+            rig.world.run_for(10 * kSecond);
+            fill();
+        }
+    }
     pool::Wear& wear() { return *rig.pool->wear(); }
     const wl::Account& account(unsigned index) {
         for (const auto& view : wear().members()) {
@@ -186,14 +197,7 @@ TEST_CASE("policies are switched while the pool serves, by every name", "[pool][
 
 TEST_CASE("the background task relieves a worn drive of what is hot, and stops by itself", "[pool][wear]") {
     Worn worn(3);
-    for (unsigned i = 0; i < 6; i++) worn.readings.percent[i] = 5;
-    worn.create("adaptive");
-    worn.fill();
-    worn.readings.percent[0] = 60;
-    for (int round = 0; round < 4; round++) {
-        worn.rig.world.run_for(10 * kSecond);
-        worn.fill();
-    }
+    worn.create_uneven();
     const std::uint64_t before = worn.used(0);
     REQUIRE(before > 0);
     CHECK_FALSE(worn.wear().plan(true).moves.empty());
@@ -213,14 +217,7 @@ TEST_CASE("the background task relieves a worn drive of what is hot, and stops b
 TEST_CASE("moves wait while the task is paused, and it waits outside its schedule", "[pool][wear]") {
     using State = pool::Wear::TaskView::State;
     Worn worn(3);
-    for (unsigned i = 0; i < 6; i++) worn.readings.percent[i] = 5;
-    worn.create("adaptive");
-    worn.fill();
-    worn.readings.percent[0] = 60;
-    for (int round = 0; round < 4; round++) {
-        worn.rig.world.run_for(10 * kSecond);
-        worn.fill();
-    }
+    worn.create_uneven();
     (void)worn.on_control([](pool::Wear& w) {
         w.set_paused(true);
         return true;
