@@ -183,6 +183,8 @@ class Wear {
     void plan_when_due();
     void watch_latency();
     void guide_moves();
+    std::uint64_t rate_most() const;  // bytes a second that moves may write
+    void set_rate(std::uint64_t rate);
     void hold_or_release();
 
     Pool& pool_;

@@ -110,6 +110,8 @@ bool Wear::is_in_danger() const {
 
 // How many moves now wait.
 std::size_t Wear::carry_out(const wl::Plan& plan) {
+    // In force before the first byte is moved.
+    set_rate(settings_.latency_factor == 0 ? rate_most() : std::min(rate_most(), kRateFirst));
     std::size_t count = 0;
     for (const wl::Move& move : plan.moves) {
         const MoveOrder order{move.group, move.from, move.to};
@@ -208,8 +210,8 @@ void Wear::guide_moves() {
         }
         return;
     }
-    const std::uint64_t most = settings_.rate_max_bytes > 0 ? settings_.rate_max_bytes : kRateMost;
-    std::uint64_t rate = rate_bytes_.value_or(std::min(most, kRateFirst));
+    const std::uint64_t most = rate_most();
+    std::uint64_t rate = std::min(most, rate_bytes_.value_or(kRateFirst));
     const bool looks_at_users = settings_.latency_factor > 0 && latency_.now_ns && latency_.quiet_ns;
     if (settings_.latency_factor == 0) {
         rate = most;
@@ -218,7 +220,14 @@ void Wear::guide_moves() {
     } else {
         rate = std::min(most, rate + rate / 4);
     }
-    if (rate_bytes_ == rate) return;
+    if (rate_bytes_ != rate) set_rate(rate);
+}
+
+std::uint64_t Wear::rate_most() const {
+    return settings_.rate_max_bytes > 0 ? settings_.rate_max_bytes : kRateMost;
+}
+
+void Wear::set_rate(std::uint64_t rate) {
     rate_bytes_ = rate;
     pool_.set_move_rate(rate);
 }

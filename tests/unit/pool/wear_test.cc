@@ -245,6 +245,21 @@ TEST_CASE("moves wait while the task is paused, and it waits outside its schedul
     worn.require_content();
 }
 
+TEST_CASE("the rate of moves is in force from the first byte on", "[pool][wear]") {
+    Worn worn(3);
+    worn.create_uneven();
+    std::vector<std::string> slow{"rate_max=128K"};
+    worn.rig.require(worn.rig.world.run(worn.wear().change_settings(std::move(slow))));
+    const auto plan = worn.on_control([](pool::Wear& w) { return w.balance(); });
+    REQUIRE(plan);
+    REQUIRE_FALSE(plan->moves.empty());
+    worn.rig.world.run_for(900 * kMillisecond);
+    CHECK(worn.wear().task().moves_done == 0);  // one writes a MiB, which takes eight seconds
+    CHECK(worn.wear().task().rate_bytes == 128 * kKiB);
+    REQUIRE(worn.rig.wait_until([&] { return worn.rig.pool->moves().is_idle(); }));
+    CHECK(worn.wear().task().moves_done == plan->moves.size());
+}
+
 TEST_CASE("a threshold is told of once, and again for another drive", "[pool][wear]") {
     Worn worn;
     worn.readings.percent = {{2, 79}};
