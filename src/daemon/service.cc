@@ -56,10 +56,11 @@ void Service::register_methods(rpc::Dispatcher& dispatcher) {
     handle_change(dispatcher, "rebuild.group", &Service::rebuild_group);
     handle_change(dispatcher, "relocate", &Service::relocate);
     handle(dispatcher, "wear.show", &Service::wear_show);
-    handle(dispatcher, "wear.history", &Service::wear_history);
     handle(dispatcher, "wear.plan", &Service::wear_plan);
     handle(dispatcher, "wear.predict", &Service::wear_predict);
     handle(dispatcher, "events", &Service::events);
+    // Waits for changes, since it looks for a drive by its name, and the pool must stay meanwhile.
+    handle_change(dispatcher, "wear.history", &Service::wear_history);
     handle_change(dispatcher, "wear.policy", &Service::wear_policy);
     handle_change(dispatcher, "wear.set", &Service::wear_set);
     handle_change(dispatcher, "wear.endurance", &Service::wear_endurance);

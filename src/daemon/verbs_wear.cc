@@ -270,10 +270,9 @@ Task<Service::Answer> Service::wear_show(Json json) {
 
 Task<Service::Answer> Service::wear_history(Json json) {
     const rpc::Params params(json);
-    XSAN_CO_CHECK(Entry* entry, find(params.text("pool")));
-    XSAN_CO_TRY(const auto wanted, maybe_member(*entry->pool, params.maybe_text("member")));
-    XSAN_CO_CHECK(const pool::Wear* wear, find_wear(params));  // the pool may have been stopped meanwhile
-    const pool::Pool& pool = *pools_.at(params.text("pool")).pool;
+    XSAN_CO_CHECK(const pool::Wear* wear, find_wear(params));
+    pool::Pool& pool = *pools_.at(params.text("pool")).pool;
+    XSAN_CO_TRY(const auto wanted, maybe_member(pool, params.maybe_text("member")));
     Json members = Json::array();
     for (const auto& view : wear->members()) {
         if (view.account == nullptr || (wanted && *wanted != view.member)) continue;
@@ -293,7 +292,10 @@ Task<Service::Answer> Service::wear_policy(Json json) {
     const rpc::Params params(json);
     XSAN_CO_CHECK(pool::Wear* wear, find_wear(params));
     const pool::Pool& pool = *pools_.at(params.text("pool")).pool;
-    if (auto policy = params.maybe_text("policy")) XSAN_CO_TRY_VOID(wear->set_policy(std::move(*policy)));
+    if (params.has("policy")) {
+        std::string policy = params.text("policy");
+        XSAN_CO_TRY_VOID(wear->set_policy(std::move(policy)));
+    }
     co_return Json::object({{"policy", pool.placement_name()}, {"policies", pool.placement_names()}});
 }
 

@@ -49,7 +49,7 @@ std::optional<Book> decode_book(std::span<const std::byte> bytes, const BookOwne
     if (payload > bytes.size() - sizeof header || payload > kBookPayloadMax) return std::nullopt;
     if (header.crc != crc32c(bytes.subspan(kCrcEnd, sizeof header + payload - kCrcEnd))) return std::nullopt;
     const bool is_ours = header.pool_uuid == owner.pool.bytes && header.member_uuid == owner.member.bytes;
-    if (!is_ours || header.number >= kSequenceEnd) return std::nullopt;
+    if (!is_ours || header.number >= kBookNumberEnd) return std::nullopt;
     if (header.reserved != 0 || !is_zero(header.reserved_end)) return std::nullopt;
     Book book;
     book.number = header.number;

@@ -45,6 +45,8 @@ struct BookHeader {
 static_assert(sizeof(BookHeader) == 128);
 
 inline constexpr std::size_t kBookPayloadMax = kBookPlaceBytes - sizeof(BookHeader);
+// One that is read is below it: no pool comes there by itself, and whoever goes on from there has room.
+inline constexpr std::uint64_t kBookNumberEnd = 1ull << 61;
 
 struct BookOwner {
     Uuid pool;

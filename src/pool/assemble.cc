@@ -57,7 +57,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::assemble(Environment environment, std
         const auto back = co_await pool->readmit(*f);
         if (!back) log(LogLevel::warning, "pool {}: {}: {}", pool->name(), path, back.error().message);
     }
-    if (pool->wear_ != nullptr) co_await pool->wear_->load();
+    if (pool->wear_ != nullptr) co_await pool->wear_->load(false);
     // Not before: what came back is rebuilt in place, not elsewhere.
     pool->start_jobs();
     co_return pool;

@@ -166,7 +166,7 @@ Task<Outcome<std::unique_ptr<Pool>>> Pool::create(Environment environment, Creat
         static_cast<void>(destroyed);
         co_return opened.error();
     }
-    if (pool->wear_ != nullptr) co_await pool->wear_->load();
+    if (pool->wear_ != nullptr) co_await pool->wear_->load(true);
     pool->start_jobs();
     co_return pool;
 }

@@ -1,8 +1,8 @@
 // EventLog: what happened to a pool and what its background tasks decided, numbered, the newest kept. Values only; the
 // members' books carry it over restarts (wear_book.h), so what was noted in the last seconds before a crash may be
-// gone, and its numbers are used again then.
+// gone; after an unclean stop numbers are passed over, so that none is used twice.
 //
-// Invariant: numbers grow by one from event to event.
+// Invariant: numbers grow from event to event, by one but for such gaps.
 #pragma once
 
 #include <algorithm>
@@ -64,6 +64,9 @@ class EventLog {
         events_.assign(events.begin(), events.end());
         last_ = last;
     }
+
+    // So many numbers may have been given to events that nobody knows any more.
+    void skip(std::uint64_t numbers) { last_ += numbers; }
 
     std::uint64_t last() const { return last_; }  // 0: there was none yet
     std::optional<std::uint64_t> first() const {

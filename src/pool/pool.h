@@ -220,6 +220,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::vector<wl::MemberCandidate> candidates() const { return members(); }
     dev::BlockDevice* live_device(MemberIndex member) const { return members_.live(member); }
     meta::Store::Written metadata_written(MemberIndex member) const { return store_->written(member); }
+    bool was_unclean() const { return store_->was_unclean(); }
     DriveName drive_name(MemberIndex member) const;
     std::string describe_member(MemberIndex member) const;
     // Nothing moves, waits or is lost in the group: a plan may count on it.

@@ -19,6 +19,7 @@ constexpr TimeNs kHeatEvery = 10 * kSecond;
 constexpr TimeNs kReadEvery = 15 * kSecond;
 constexpr TimeNs kPointEvery = 60 * kSecond;
 constexpr double kHeatHalfLife = 86400;
+constexpr double kClockSlack = 3600;
 // A rate is the average over about so many looks.
 constexpr double kRateLooks = 10;
 
@@ -74,11 +75,17 @@ wl::Endurance Wear::endurance_of(MemberIndex member, double by_command) const {
     return wl::endurance_of(stored.model, stored.layout.size_bytes, configured);
 }
 
-Task<void> Wear::load() {
+bool Wear::is_still(MemberIndex member, const Uuid& uuid) const {
+    const auto& all = pool_.state().members();
+    return member.get() < all.size() && all[member.get()] && all[member.get()]->uuid == uuid;
+}
+
+Task<void> Wear::load(bool is_new) {
     counted_at_ = heat_at_ = saved_at_ = load_at_ = pool_.control().now();
     for (const MemberIndex member : live_members()) co_await open(member, true);
-    // Drives that report at once are known from the first placement on.
-    co_await read_drives();
+    // What was not written down had numbers, too.
+    if (pool_.was_unclean() && events_.last() > 0) events_.skip(EventLog::kEventsMax);
+    if (is_new) co_await read_drives();
 }
 
 // `from_zero`: what the counters of this run say of the member was not accounted for yet.
@@ -90,6 +97,7 @@ Task<void> Wear::open(MemberIndex member, bool from_zero) {
         Quiescence::Scope scope(pool_.engine().quiescence());
         found = co_await meta::read_book(*device, owner);
     }
+    if (!is_still(member, uuid)) co_return;
     const wl::Endurance rated = endurance_of(member, 0);
     std::optional<WearBook> book;
     if (found) book = decode_wear_book(found->book.payload, rated);
@@ -99,10 +107,12 @@ Task<void> Wear::open(MemberIndex member, bool from_zero) {
         side->account = std::move(*book->account);
         side->account.rate(endurance_of(member, side->account.endurance_by_command));
     }
-    const bool is_newest = found && found->book.number > book_number_;
     if (found) book_number_ = std::max(book_number_, found->book.number);
     // Only before the pool runs: a drive that comes back later knows nothing newer than the pool does.
-    if (book && is_newest && from_zero) take_pool_part(*book);
+    if (book && from_zero && found->book.number > taken_number_) {
+        taken_number_ = found->book.number;
+        take_pool_part(*book);
+    }
     sides_[member] = std::move(side);
     if (from_zero) co_return;
     Side& joined = *sides_[member];
@@ -111,16 +121,21 @@ Task<void> Wear::open(MemberIndex member, bool from_zero) {
 }
 
 void Wear::take_pool_part(WearBook& book) {
+    const auto pass_over = [this](const Failure& why) {
+        log(LogLevel::warning, "pool {}: settings of wear leveling are passed over: {}", pool_.name(), why.message);
+    };
+    // All of them before what binds several is checked.
+    wl::WearSettings settings;
     for (const std::string& setting : book.settings) {
-        const std::vector<std::string> one{setting};
-        auto changed = wl::with_changes(settings_, one);
-        if (changed) {
-            settings_ = std::move(*changed);
-        } else {
-            log(LogLevel::warning, "pool {}: a setting of wear leveling is passed over: {}", pool_.name(),
-                changed.error().message);
-        }
+        const std::size_t equals = std::min(setting.find('='), setting.size());
+        const std::string_view text = setting;
+        const auto changed = wl::change_setting(settings, text.substr(0, equals),
+                                                text.substr(std::min(equals + 1, setting.size())));
+        if (!changed) pass_over(changed.error());
     }
+    const auto checked = wl::check_wear_settings(settings);
+    if (checked) settings_ = settings;
+    if (!checked) pass_over(checked.error());
     task_is_on_ = book.task_is_on;
     user_bytes_ = book.user_bytes;
     device_bytes_ = book.device_bytes;
@@ -154,14 +169,15 @@ Task<void> Wear::run() {
         const TimeNs now = pool_.control().now();
         if (now - read_at_ >= kReadEvery) {
             read_at_ = now;
-            co_await read_drives();
+            // A drive that does not answer holds nothing else up.
+            if (!is_reading_) pool_.spawn(read_in_background());
         }
         note_levels();
         note_mode();
-        watch_latency();
-        guide_moves();
+        const bool looked = watch_latency();
+        guide_moves(looked);
         plan_when_due();
-        const bool is_due = (save_by_ && now >= *save_by_) || now - saved_at_ >= kSaveEvery;
+        const bool is_due = (save_by_ && now >= *save_by_) || now - saved_at_ >= (is_dirty_ ? kSaveEvery : kSaveIdle);
         if (is_due && !stopping_) (void)co_await save();
     }
 }
@@ -198,12 +214,20 @@ void Wear::count() {
         const wl::AccountTotals more = totals.since(side->seen);
         side->seen = totals;
         side->account.wrote(more);
+        is_dirty_ |= more.reads.count > 0 || more.writes().count > more.of(wl::AccountKind::metadata).count;
         device_bytes_ += static_cast<double>(more.writes().bytes);
         side->rate_bytes += (static_cast<double>(more.writes().bytes) / elapsed - side->rate_bytes) / kRateLooks;
         side->account.read(std::nullopt, side->account.origin, 0);
     }
     if (now - heat_at_ < kHeatEvery) return;
     count_heat(now - heat_at_);
+    heat_at_ = now;
+}
+
+void Wear::count_all() {
+    count();
+    const TimeNs now = pool_.control().now();
+    if (now > heat_at_) count_heat(now - heat_at_);
     heat_at_ = now;
 }
 
@@ -224,17 +248,30 @@ void Wear::count_heat(TimeNs elapsed) {
     heat_.fold(written, seconds_of(elapsed));
 }
 
+Task<void> Wear::read_in_background() {
+    is_reading_ = true;
+    co_await read_drives();
+    is_reading_ = false;
+}
+
 Task<void> Wear::read_drives() {
     if (options_.reader == nullptr) co_return;
     std::vector<DriveName> names;
-    for (const MemberIndex member : live_members()) names.push_back(pool_.drive_name(member));
+    std::vector<Uuid> uuids;
+    for (const MemberIndex member : live_members()) {
+        names.push_back(pool_.drive_name(member));
+        uuids.push_back(pool_.state().members()[member.get()]->uuid);
+    }
     std::vector<DriveName> asked = names;
     const std::vector<DriveReading> readings = co_await options_.reader->read(std::move(asked));
     XSAN_ASSERT(readings.size() == names.size());
     for (std::size_t i = 0; i < names.size(); i++) {
         const auto side = sides_.find(names[i].member);
-        if (side == sides_.end()) continue;
+        if (side == sides_.end() || side->second->uuid != uuids[i]) continue;
         const wl::WearOrigin from = readings[i].from_file ? wl::WearOrigin::file : wl::WearOrigin::drive;
+        // A file that is taken away takes its figures along; a drive that does not answer is no younger for it.
+        const bool is_taken_back = !readings[i].from_file && side->second->account.origin == wl::WearOrigin::file;
+        if (is_taken_back) side->second->account.forget_reading();
         side->second->account.read(readings[i].reading, from, now_seconds());
     }
 }
@@ -247,6 +284,10 @@ void Wear::note_levels() {
     for (auto& [member, side] : sides_) {
         wl::Account& account = side->account;
         const double level = account.level();
+        // The clock was wrong then, or is now.
+        const auto points = account.history.points();
+        const double now_or_later = static_cast<double>(now_seconds()) + kClockSlack;
+        if (!points.empty() && points.back().time_seconds > now_or_later) account.history.clear();
         if (takes_points && is_live(member)) {
             account.history.add({static_cast<double>(now_seconds()), level});
         }
@@ -282,14 +323,17 @@ void Wear::annotate(wl::MemberCandidate& candidate) const {
     const Side& side = *at->second;
     candidate.wear = side.account.level();
     candidate.endurance_bytes = side.account.endurance.bytes;
-    candidate.slow = side.load.slow();
+    // What is low on spare blocks is a last resort: without it a group might have no redundancy.
+    candidate.slow = side.load.slow() || wl::is_worn_out(side.account);
     candidate.outstanding = static_cast<std::uint32_t>(side.load.in_flight() + 0.5);
-    if (wl::is_worn_out(side.account)) candidate.healthy = false;
 }
 
 void Wear::note(EventKind kind, std::string text) {
     events_.add(now_seconds(), kind, std::move(text));
-    if (!save_by_) save_by_ = pool_.control().now() + kSaveSoon;
+    // Of single moves there may be hundreds.
+    const bool is_move = kind == EventKind::wear_move || kind == EventKind::wear_moved;
+    const TimeNs by = pool_.control().now() + (is_move ? kSaveEvery : kSaveSoon);
+    save_by_ = std::min(by, save_by_.value_or(by));
 }
 
 WearBook Wear::pool_part() const {
@@ -311,7 +355,9 @@ Task<bool> Wear::save() {
     co_await saving_.lock();
     AsyncMutex::Guard guard(saving_);
     saved_at_ = pool_.control().now();
+    const bool had_news = save_by_.has_value();
     save_by_.reset();
+    is_dirty_ = false;
     book_number_++;
     std::vector<Task<bool>> writing;
     for (const MemberIndex member : live_members()) {
@@ -320,6 +366,7 @@ Task<bool> Wear::save() {
     co_await when_all(std::span(writing));
     bool any = false;
     for (auto& task : writing) any |= task.take();
+    if (!any && had_news) save_by_ = pool_.control().now() + kSaveSoon;
     co_return any;
 }
 
@@ -357,7 +404,7 @@ Task<bool> Wear::write_to(MemberIndex member) {
 }
 
 Task<void> Wear::keep() {
-    count();
+    count_all();
     (void)co_await save();
 }
 

@@ -6,9 +6,9 @@
 // second.
 //
 // What is kept lies in the members' books (wear_book.h): policy, settings and events on all, each member's account on
-// itself. Books are written within kSaveSoon of an event, at least every kSaveEvery while something changes, and at a
-// clean stop; so a crash loses at most the figures of the last kSaveEvery, and the events of the last kSaveSoon. What a
-// verb changes is durable when it returns. The queue of moves and what is paused end with the daemon.
+// itself. Books are written within kSaveSoon of an event (kSaveEvery of those of single moves), every kSaveEvery while
+// users read or write, and at a clean stop; so a crash loses at most the figures of the last kSaveEvery. What a verb
+// changes is durable when it returns. The queue of moves and what is paused end with the daemon.
 #pragma once
 
 #include <cstdint>
@@ -55,12 +55,14 @@ class Wear {
   public:
     static constexpr TimeNs kSaveEvery = 60 * kSecond;
     static constexpr TimeNs kSaveSoon = 5 * kSecond;
+    static constexpr TimeNs kSaveIdle = 900 * kSecond;  // where nothing was read or written
 
     Wear(Pool& pool, const WearOptions& options);
     ~Wear();
 
     // Before anything is served: takes up what the members' books say. Never fails: what is not there begins anew.
-    Task<void> load();
+    // `is_new`: the pool was just created, and its first groups shall know what drives say.
+    Task<void> load(bool is_new);
     void start();
     void stop() { stopping_ = true; }
     // After the task has ended, with all members still there.
@@ -101,7 +103,7 @@ class Wear {
     std::vector<MemberView> members() const;  // live ones, and those that were; in order
     wl::Spread wear_spread() const;           // of members that may hold data and are there
     wl::Spread fill_spread() const;
-    double predicted_spread() const { return plan(false).spread_predicted; }
+    double predicted_spread();                // as of half a minute ago at most: it takes a plan
     struct HotGroup {
         GroupIndex group;
         double rate_bytes = 0;
@@ -159,6 +161,9 @@ class Wear {
     Task<void> run();
     Task<void> open(MemberIndex member, bool from_zero);
     void take_pool_part(WearBook& book);
+    bool is_still(MemberIndex member, const Uuid& uuid) const;
+    Task<void> read_in_background();
+    void count_all();
     Task<void> open_new_members();
     Task<void> read_drives();
     Task<void> look_at_load();
@@ -181,8 +186,8 @@ class Wear {
     bool is_in_danger() const;  // a member reaches its first threshold soon
     std::size_t carry_out(const wl::Plan& plan);
     void plan_when_due();
-    void watch_latency();
-    void guide_moves();
+    bool watch_latency();  // true: there is a new figure
+    void guide_moves(bool looked);
     std::uint64_t rate_most() const;  // bytes a second that moves may write
     void set_rate(std::uint64_t rate);
     void hold_or_release();
@@ -206,6 +211,9 @@ class Wear {
 
     EventLog events_;
     std::uint64_t book_number_ = 0;
+    std::uint64_t taken_number_ = 0;  // of the book whose word counts for the pool
+    bool is_dirty_ = false;           // figures have changed since the last book
+    bool is_reading_ = false;
     TimeNs saved_at_ = 0;
     std::optional<TimeNs> save_by_;
     AsyncMutex saving_;
@@ -216,6 +224,8 @@ class Wear {
     std::optional<wl::Planner> planner_;
     std::optional<TimeNs> plan_at_;
     std::optional<std::int64_t> last_plan_seconds_;
+    double predicted_spread_ = 0;
+    std::optional<TimeNs> predicted_at_;
     bool levels_wear_ = false;
     std::uint64_t moves_done_ = 0;
     std::uint64_t moves_failed_ = 0;

@@ -132,7 +132,7 @@ bool are_sane(const WearBook& book) {
         before = event.number;
     }
     return before <= book.last_event && book.user_bytes >= 0 && book.device_bytes >= 0 &&
-           book.last_event < meta::kSequenceEnd &&
+           book.last_event < meta::kSequenceEnd / 2 &&
            book.policy.size() <= meta::kTextBytesMax;
 }
 

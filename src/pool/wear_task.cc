@@ -21,6 +21,7 @@ constexpr std::uint64_t kRateFloor = 4 * kMiB;
 constexpr std::uint64_t kRateFirst = 64 * kMiB;
 constexpr std::uint64_t kRateMost = 64 * kGiB;
 constexpr TimeNs kPlanAfterStart = 10 * kSecond;
+constexpr TimeNs kPredictionHolds = 30 * kSecond;
 constexpr double kDay = 86400;
 
 // What all members of a group write for a byte of its users: a full stripe writes each strip once; a small write its
@@ -94,15 +95,25 @@ wl::Plan Wear::plan(bool eager) const {
     return make_plan(planner);
 }
 
+double Wear::predicted_spread() {
+    const TimeNs now = pool_.control().now();
+    if (!predicted_at_ || now - *predicted_at_ > kPredictionHolds) {
+        predicted_spread_ = plan(false).spread_predicted;
+        predicted_at_ = now;
+    }
+    return predicted_spread_;
+}
+
 bool Wear::is_in_danger() const {
     if (settings_.prevent_days <= 0) return false;
     const wl::Spread spread = wear_spread();
     for (const auto& [member, side] : sides_) {
         const double level = side->account.level();
-        if (!is_live(member) || level <= spread.mean || level >= settings_.warn_at.front()) continue;
+        const auto next = std::ranges::upper_bound(settings_.warn_at, level);
+        if (!is_live(member) || level <= spread.mean || next == settings_.warn_at.end()) continue;
         const auto trend = wl::trend_of(side->account);
         if (!trend) continue;
-        const auto time = wl::time_to_wear(*trend, settings_.warn_at.front());
+        const auto time = wl::time_to_wear(*trend, *next);
         if (time && time->expected_seconds < settings_.prevent_days * kDay) return true;
     }
     return false;
@@ -180,9 +191,13 @@ void Wear::set_paused(bool paused) {
 }
 
 // Mean latency of what users asked for since the last look.
-void Wear::watch_latency() {
+bool Wear::watch_latency() {
     const TimeNs now = pool_.control().now();
-    if (!load_source_ || now - latency_.at < kLatencyEvery) return;
+    if (now - latency_.at < kLatencyEvery) return false;
+    if (!load_source_) {
+        latency_.at = now;
+        return true;
+    }
     const UserLoad load = load_source_();
     const UserLoad before = latency_.before;
     latency_.before = load;
@@ -192,17 +207,19 @@ void Wear::watch_latency() {
         load.requests >= before.requests + kRequestsLeast && load.nanoseconds >= before.nanoseconds;
     if (!is_comparable) {
         latency_.now_ns.reset();
-        return;
+        return true;
     }
     latency_.now_ns = static_cast<double>(load.nanoseconds - before.nanoseconds) /
                       static_cast<double>(load.requests - before.requests);
-    if (!pool_.moves().is_idle()) return;
+    if (!pool_.moves().is_idle()) return true;
     const double old = latency_.quiet_ns.value_or(*latency_.now_ns);
     latency_.quiet_ns = old + kQuietPart * (*latency_.now_ns - old);
+    return true;
 }
 
-// Moves go slower while users wait longer than they did without them, and faster again when they do not.
-void Wear::guide_moves() {
+// Moves go slower while users wait longer than they did without them, and faster again when they do not: one step with
+// each look.
+void Wear::guide_moves(bool looked) {
     if (pool_.moves().running() == 0) {
         if (rate_bytes_ && pool_.moves().is_idle()) {
             rate_bytes_.reset();
@@ -210,6 +227,7 @@ void Wear::guide_moves() {
         }
         return;
     }
+    if (!looked && rate_bytes_) return;
     const std::uint64_t most = rate_most();
     std::uint64_t rate = std::min(most, rate_bytes_.value_or(kRateFirst));
     const bool looks_at_users = settings_.latency_factor > 0 && latency_.now_ns && latency_.quiet_ns;

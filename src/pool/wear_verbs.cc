@@ -58,6 +58,7 @@ Task<Outcome<void>> Wear::set_task(bool on) {
 }
 
 Task<Outcome<std::vector<MemberIndex>>> Wear::reset(std::optional<MemberIndex> member, bool with_history) {
+    count_all();
     std::vector<MemberIndex> done;
     for (auto& [index, side] : sides_) {
         if (member && *member != index) continue;
@@ -71,6 +72,8 @@ Task<Outcome<std::vector<MemberIndex>>> Wear::reset(std::optional<MemberIndex> m
     if (!member) user_bytes_ = device_bytes_ = 0;
     const std::string whose = member ? pool_.describe_member(*member) : "all members";
     note(EventKind::wear_reset, fmt::format("accounts of {} begin anew{}", whose, with_history ? ", history too" : ""));
+    // Else a worn drive would seem new until the next look.
+    if (with_history && !is_reading_) co_await read_in_background();
     const auto saved = co_await save_now();
     if (!saved) co_return saved.error();
     co_return done;

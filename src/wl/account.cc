@@ -57,6 +57,12 @@ void Account::rate(const Endurance& rated) {
     endurance = rated;
 }
 
+void Account::forget_reading() {
+    reading.reset();
+    origin = WearOrigin::own;
+    meter = WearMeter(endurance.bytes, own_bytes);
+}
+
 void Account::reset(std::int64_t now_seconds, bool with_history) {
     totals = {};
     since_seconds = now_seconds;
@@ -64,9 +70,7 @@ void Account::reset(std::int64_t now_seconds, bool with_history) {
     history.clear();
     own_bytes = 0;
     warned_at = 0;
-    reading.reset();
-    origin = WearOrigin::own;
-    meter = WearMeter(endurance.bytes);
+    forget_reading();
 }
 
 bool says_anything(const WearReading& r) {

@@ -64,6 +64,8 @@ struct Account {
     // The meter goes on by `reading` where it says anything, else by the newest one and our own bytes.
     void read(const std::optional<WearReading>& now, WearOrigin from, std::int64_t now_seconds);
     void rate(const Endurance& rated);
+    // Who gave the readings takes them back: the level is what follows from our own bytes.
+    void forget_reading();
     // Totals begin anew; with `history` all that was known of wear before is forgotten, too.
     void reset(std::int64_t now_seconds, bool with_history);
 };

@@ -23,6 +23,7 @@ double student_95(std::size_t degrees) {
 }
 
 constexpr double kOtherDrive = 1;  // points
+constexpr double kTimeMost = 1e11;  // Unix seconds: the year 5138
 
 }  // namespace
 
@@ -60,7 +61,7 @@ bool WearHistory::restore(State state) {
         return false;
     double before = 0;
     for (const WearPoint& p : state.points) {
-        const bool is_possible = std::isfinite(p.time_seconds) && p.time_seconds >= before && p.wear >= 0 &&
+        const bool is_possible = p.time_seconds >= before && p.time_seconds <= kTimeMost && p.wear >= 0 &&
                                  p.wear <= kWearMax;
         if (!is_possible) return false;
         before = p.time_seconds;

@@ -140,6 +140,10 @@ Outcome<void> change_setting(WearSettings& settings, std::string_view key, std::
 }
 
 Outcome<void> check_wear_settings(const WearSettings& settings) {
+    if (settings.latency_factor > 0 && settings.latency_factor < 1) {
+        return Failure(Errc::invalid_argument, fmt::format("latency_factor must be 0 or 1 to 100, not '{}'",
+                                                           settings.latency_factor));
+    }
     PlannerSettings planner = settings.planner;
     if (planner.extent_bytes == 0) planner.extent_bytes = kMiB;
     return check_settings(planner);

@@ -88,7 +88,8 @@ bool WearMeter::restore(const State& state) {
     percent_ = state.percent;
     bytes_at_percent_ = state.bytes_at_percent;
     has_seen_step_ = state.has_seen_step;
-    bytes_per_point_ = state.bytes_per_point;
+    // Otherwise it follows from the rating, which may be another one by now.
+    if (has_seen_step_) bytes_per_point_ = state.bytes_per_point;
     return true;
 }
 

@@ -42,6 +42,9 @@ TEST_CASE("a book of another pool, member or place is not there", "[meta][book]"
     CHECK_FALSE(decode_book(raw, some_owner(2), 0));
     CHECK_FALSE(decode_book(raw, {owner.pool, owner.pool}, 0));
     CHECK_FALSE(decode_book({}, owner, 0));
+    // A number that leaves none behind it is nobody's.
+    CHECK(decode_book(encode_book(some_book(kBookNumberEnd - 1, 10), owner, 0), owner, 0));
+    CHECK_FALSE(decode_book(encode_book(some_book(kBookNumberEnd, 10), owner, 0), owner, 0));
 }
 
 TEST_CASE("a book with any bit changed is not there", "[meta][book]") {

@@ -16,6 +16,7 @@ class Readings final : public pool::WearReader {
   public:
     std::map<unsigned, double> percent;
     double endurance = 0;
+    std::optional<unsigned> low_on_spare;
 
     Task<std::vector<pool::DriveReading>> read(std::vector<pool::DriveName> drives) override {
         std::vector<pool::DriveReading> all;
@@ -24,6 +25,10 @@ class Readings final : public pool::WearReader {
             if (const auto at = percent.find(drive.member.get()); at != percent.end()) {
                 one.reading.percentage_used = at->second;
                 one.from_file = true;
+            }
+            if (low_on_spare == drive.member.get()) {
+                one.reading.spare_percent = 3;
+                one.reading.spare_threshold_percent = 10;
             }
             all.push_back(one);
         }
@@ -258,6 +263,45 @@ TEST_CASE("the rate of moves is in force from the first byte on", "[pool][wear]"
     CHECK(worn.wear().task().rate_bytes == 128 * kKiB);
     REQUIRE(worn.rig.wait_until([&] { return worn.rig.pool->moves().is_idle(); }));
     CHECK(worn.wear().task().moves_done == plan->moves.size());
+}
+
+TEST_CASE("settings that hold only together are known again after a restart", "[pool][wear]") {
+    Worn worn;
+    worn.create();
+    std::vector<std::string> low{"spread_start=0.8", "spread_stop=0.4"};
+    worn.rig.require(worn.rig.world.run(worn.wear().change_settings(std::move(low))));
+    worn.rig.stop();
+    worn.rig.require(worn.rig.assemble());
+    CHECK(worn.wear().settings().planner.spread_start == 0.8);
+    CHECK(worn.wear().settings().planner.spread_stop == 0.4);
+}
+
+TEST_CASE("a reading of a file ends with the file, and a wrong clock with the next point", "[pool][wear]") {
+    Worn worn;
+    worn.readings.percent[1] = 70;
+    worn.create();
+    worn.rig.world.run_for(20 * kSecond);
+    CHECK(worn.account(1).level() == Approx(70).margin(1));
+    worn.readings.percent.erase(1);
+    worn.rig.world.run_for(20 * kSecond);
+    CHECK(worn.account(1).level() < 1);
+    CHECK(worn.account(1).origin == wl::WearOrigin::own);
+}
+
+TEST_CASE("a drive that is low on spare blocks takes new groups only where they need it", "[pool][wear]") {
+    Worn worn;
+    worn.readings.low_on_spare = 0;
+    worn.create("adaptive");
+    worn.fill();
+    CHECK(worn.used(0) == 0);  // five others have room for groups of three
+
+    Worn narrow;
+    narrow.rig.options.scheme = "4+2";  // takes all six
+    narrow.readings.low_on_spare = 0;
+    narrow.create("adaptive");
+    narrow.fill();
+    CHECK(narrow.used(0) > 0);
+    narrow.rig.require_clean_scrub();
 }
 
 TEST_CASE("a threshold is told of once, and again for another drive", "[pool][wear]") {

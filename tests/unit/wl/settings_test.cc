@@ -40,6 +40,7 @@ TEST_CASE("a wrong setting is refused with one line that names it, and nothing c
                                                        {"spread_start=nan", "not 'nan'"},
                                                        {"spread_stop=5", "spread_stop must be"},
                                                        {"gain_min=0.5", "gain_min"},
+                                                       {"latency_factor=0.5", "latency_factor must be 0 or 1"},
                                                        {"fill_max=0.99", "fill_max"},
                                                        {"moves_max=1.5", "whole number"},
                                                        {"moves_max=0", "whole number"},
