@@ -324,8 +324,8 @@ MaybeFinding CrashCheck::read_with_losses(const Observed& observed) {
     MaybeFinding found = read(exactly, again);
     if (found) found->what = "with members failed: " + found->what;
     const bool cuts = !found && may_cut_again() && choices_.chance(30, kCheck);
-    // Damage that no assembly had reason to read is still there, on a member that the next one may need: with those that
-    // have failed it may be one too many.
+    // Damage that no assembly had reason to read is still there, on a member that the next one may need: with those
+    // that have failed it may be one too many.
     const bool may_be_too_many = state_.may_lack_votes && impaired() >= promised;
     if (cuts && !may_be_too_many) found = cut_again(&observed);
     return found;
