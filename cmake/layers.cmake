@@ -60,13 +60,17 @@ endfunction()
 
 add_custom_target(xsan_link_tests)
 
+# Catch2's own implementation is compiled once, not with each executable.
+add_library(xsan_catch_main STATIC ${CMAKE_SOURCE_DIR}/tests/support/catch_main.cc)
+target_link_libraries(xsan_catch_main PUBLIC xsan_warnings Catch2::Catch2)
+
 function(xsan_unit_test name)
     cmake_parse_arguments(T "" "" "SOURCES;LAYERS;LIBS" ${ARGN})
     set(target unit_${name})
     list(TRANSFORM T_LAYERS PREPEND xsan_ OUTPUT_VARIABLE layers)
-    add_executable(${target} ${T_SOURCES} ${CMAKE_SOURCE_DIR}/tests/support/catch_main.cc)
+    add_executable(${target} ${T_SOURCES})
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-    target_link_libraries(${target} PRIVATE xsan_warnings ${layers} ${T_LIBS} Catch2::Catch2)
+    target_link_libraries(${target} PRIVATE xsan_warnings ${layers} ${T_LIBS} xsan_catch_main)
     if(NOT TARGET unit_tests)
         add_custom_target(unit_tests) # all of them, and nothing else
     endif()

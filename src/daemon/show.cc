@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "daemon/json_values.h"
 #include "daemon/names.h"
 #include "daemon/service.h"
 
@@ -30,11 +31,6 @@ Json describe_io(const pool::MemberStatus& status) {
                          {"writes", writes.count + status.metadata_written.writes},
                          {"written_bytes", writes.bytes + status.metadata_written.bytes},
                          {"written", std::move(written)}});
-}
-
-nlohmann::json text_or_null(const std::string& text) {
-    if (text.empty()) return nullptr;
-    return text;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "daemon/json_values.h"
 #include "daemon/names.h"
 #include "daemon/service.h"
 #include "pool/wear.h"
@@ -19,12 +20,6 @@ constexpr std::size_t kHottest = 10;
 std::string_view account_kind_name(std::size_t kind) {
     return kind < kWriteKindNames.size() ? kWriteKindNames[kind] : kMetadataName;
 }
-
-template <class T>
-Json value_or_null(const std::optional<T>& value) {
-    return value ? Json(*value) : Json(nullptr);
-}
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 std::string_view origin_name(wl::EnduranceOrigin origin) {
     switch (origin) {

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/toml_item.h"
+#include "wl/account.h"
 
 namespace xsan::daemon {
 namespace {
@@ -35,11 +36,6 @@ wl::WearReading reading_of(const dev::DriveHealth& health) {
     reading.media_errors = health.media_errors;
     reading.temperature_celsius = health.temperature_celsius;
     return reading;
-}
-
-bool says_anything(const wl::WearReading& r) {
-    return r.percentage_used || r.bytes_written || r.spare_percent || r.spare_threshold_percent || r.media_errors ||
-           r.temperature_celsius;
 }
 
 // Field by field, `first` where it has one.

@@ -15,7 +15,7 @@
 namespace xsan::dev {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kMemoryPage = 4096;
 
 DeviceIdentity make_identity(const char* kind, std::uint64_t size_bytes) {
     // Two devices of one size are two devices: numbered, since they have no name of their own.
@@ -93,9 +93,9 @@ void MemDevice::act(const IoRequest& request) {
     if (request.kind == IoKind::flush) return;
     // Zeroes: whole pages go back to the system, the rest is cleared.
     const std::uint64_t end = request.offset + request.length;
-    const std::uint64_t pages_begin = round_up(request.offset, kPage);
-    const std::uint64_t pages_end = round_down(end, kPage);
-    if (request.length >= 16 * kPage &&
+    const std::uint64_t pages_begin = round_up(request.offset, kMemoryPage);
+    const std::uint64_t pages_end = round_down(end, kMemoryPage);
+    if (request.length >= 16 * kMemoryPage &&
         ::madvise(data_ + pages_begin, pages_end - pages_begin, MADV_DONTNEED) == 0) {
         std::memset(position, 0, pages_begin - request.offset);
         std::memset(data_ + pages_end, 0, end - pages_end);

@@ -16,14 +16,14 @@ namespace {
 
 constexpr std::uint8_t kTriesMax = 5;
 constexpr TimeNs kRetryDelay = 100 * kMillisecond;
-constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kPrpPage = 4096;
 constexpr unsigned kRangeDepth = 16;  // range commands of one request in flight
 
 std::uint64_t pages_of(const IoRequest& request) {
     std::uint64_t pages = 0;
     for (std::uint32_t i = 0; i < request.iov_count; i++) {
         const auto address = reinterpret_cast<std::uintptr_t>(request.iov[i].iov_base);
-        pages += (address % kPage + request.iov[i].iov_len + kPage - 1) / kPage;
+        pages += (address % kPrpPage + request.iov[i].iov_len + kPrpPage - 1) / kPrpPage;
     }
     return pages;
 }

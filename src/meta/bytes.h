@@ -10,13 +10,20 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/endian.h"
+#include "base/result.h"
 #include "base/strong.h"
 #include "base/uuid.h"
 
 namespace xsan::meta {
+
+// What a decoder says of bytes that cannot be.
+inline Failure broken(std::string what) {
+    return Failure(Errc::corrupt, std::move(what));
+}
 
 class ByteWriter {
   public:

@@ -16,10 +16,6 @@
 namespace xsan::meta {
 namespace {
 
-Failure broken(std::string what) {
-    return Failure(Errc::corrupt, std::move(what));
-}
-
 struct Page {
     PageType type{};
     std::uint32_t items = 0;

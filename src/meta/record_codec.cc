@@ -106,10 +106,6 @@ void record_fields(A& a, R& r) {
     if constexpr (A::kReads) a.fail();
 }
 
-Failure broken(std::string what) {
-    return Failure(Errc::corrupt, std::move(what));
-}
-
 }  // namespace
 
 void encode_record(const Record& record, std::vector<std::byte>& out) {

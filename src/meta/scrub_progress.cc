@@ -9,7 +9,7 @@
 namespace xsan::meta {
 namespace {
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kProgressVersion = 1;
 
 template <class A, class P>
 void fields(A& a, P& p) {
@@ -42,7 +42,7 @@ std::string encode_scrub_progress(const ScrubProgress& progress) {
     XSAN_ASSERT(progress.wrong.size() <= kScrubWrongMax && is_sane(progress));
     std::vector<std::byte> bytes;
     ByteWriter writer(bytes);
-    writer(kVersion);
+    writer(kProgressVersion);
     fields(writer, progress);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -51,7 +51,7 @@ std::optional<ScrubProgress> decode_scrub_progress(const std::string& value) {
     ByteReader reader(std::as_bytes(std::span(value)));
     std::uint16_t version = 0;
     reader(version);
-    if (version != kVersion) return std::nullopt;
+    if (version != kProgressVersion) return std::nullopt;
     ScrubProgress progress;
     fields(reader, progress);
     if (!reader.at_end() || !is_sane(progress)) return std::nullopt;

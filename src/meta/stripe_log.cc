@@ -13,7 +13,7 @@
 namespace xsan::meta {
 namespace {
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kStripeLogVersion = 1;
 
 // The CRC of bytes that hold it themselves, taken as zero there.
 std::uint32_t crc_without(std::span<const std::byte> bytes, std::size_t crc_at) {
@@ -86,7 +86,7 @@ void encode_stripe_log_tail(const StripeLogTail& tail, const StripeLogIdentity& 
     XSAN_ASSERT(out.size() == kStripeLogBlockBytes && tail.position.size() <= kStripeLogLanesMax);
     StripeLogTailOnDisk disk{};
     disk.magic = kStripeLogTailMagic;
-    disk.version = kVersion;
+    disk.version = kStripeLogVersion;
     disk.lanes = static_cast<std::uint16_t>(tail.position.size());
     disk.pool_uuid = identity.pool_uuid.bytes;
     disk.member_uuid = identity.member_uuid.bytes;
@@ -107,7 +107,7 @@ std::optional<StripeLogTail> decode_stripe_log_tail(std::span<const std::byte> b
     StripeLogTailOnDisk disk;
     if (block.size() != sizeof disk) return std::nullopt;
     std::memcpy(&disk, block.data(), sizeof disk);
-    if (disk.magic != kStripeLogTailMagic || disk.version != kVersion ||
+    if (disk.magic != kStripeLogTailMagic || disk.version != kStripeLogVersion ||
         disk.crc != crc_without(block, offsetof(StripeLogTailOnDisk, crc)) ||
         disk.pool_uuid != identity.pool_uuid.bytes ||
         disk.member_uuid != identity.member_uuid.bytes ||

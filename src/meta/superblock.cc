@@ -88,10 +88,6 @@ SuperblockCopy encode_common(const Superblock& s) {
     return c;
 }
 
-Failure broken(std::string what) {
-    return Failure(Errc::corrupt, std::move(what));
-}
-
 Outcome<void> decode_lists(const SuperblockCopy& c, Superblock& s) {
     const auto name_end = std::find(c.pool_name.begin(), c.pool_name.end(), 0);
     if (!all_zero(std::as_bytes(std::span(name_end, c.pool_name.end())))) return broken("the pool's name is odd");

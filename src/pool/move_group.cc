@@ -10,7 +10,7 @@
 namespace xsan::pool {
 namespace {
 
-constexpr unsigned kStripesAtOnce = 4;
+constexpr unsigned kStripesMovedAtOnce = 4;
 
 // Is the target the place that the row has for the strip already?
 bool is_in_place(const StripRef& strip, const raid::MoveTarget& target) {
@@ -85,13 +85,13 @@ Task<Result<void>> Pool::run_mover(RunningMover& running) {
     const GroupRow* row = state().row(mover.group());
     const std::uint64_t strip_bytes = groups_->codec(row->scheme()).scheme().strip_bytes;
     Result<void> result;
-    for (std::uint32_t first = 0; first < mover.stripes() && result; first += kStripesAtOnce) {
+    for (std::uint32_t first = 0; first < mover.stripes() && result; first += kStripesMovedAtOnce) {
         if (must_stop(running)) {
             result = Error{Errc::aborted};
             break;
         }
         std::vector<Task<Result<void>>> stripes;
-        const std::uint32_t end = std::min(mover.stripes(), first + kStripesAtOnce);
+        const std::uint32_t end = std::min(mover.stripes(), first + kStripesMovedAtOnce);
         for (std::uint32_t s = first; s < end; s++) {
             stripes.push_back(engine_->move_stripe(mover, StripeIndex{s}));
         }

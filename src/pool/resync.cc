@@ -13,7 +13,7 @@ namespace {
 
 constexpr TimeNs kCleanEvery = 5 * kSecond;
 constexpr TimeNs kResyncTornEvery = 60 * kSecond;
-constexpr unsigned kStripesAtOnce = 8;
+constexpr unsigned kStripesResyncedAtOnce = 8;
 
 }  // namespace
 
@@ -191,9 +191,9 @@ Task<void> Pool::resync_group(GroupIndex group) {
     const auto torn = torn_.find(group);
     const std::uint64_t times_torn = torn == torn_.end() ? 0 : torn->second;
     // A suspect group is not removed, so it stays the group that it is.
-    for (std::uint32_t first = 0; first < stripes && !stopping_; first += kStripesAtOnce) {
+    for (std::uint32_t first = 0; first < stripes && !stopping_; first += kStripesResyncedAtOnce) {
         std::vector<Task<Result<void>>> tasks;
-        for (std::uint32_t s = first; s < std::min(stripes, first + kStripesAtOnce); s++) {
+        for (std::uint32_t s = first; s < std::min(stripes, first + kStripesResyncedAtOnce); s++) {
             if (groups_->is_mapped(group, s * scheme.stripe_data_bytes())) {
                 tasks.push_back(engine_->resync_stripe(group, StripeIndex{s}));
             }

@@ -8,7 +8,7 @@
 namespace xsan::pool {
 namespace {
 
-constexpr std::size_t kStripesAtOnce = 8;
+constexpr std::size_t kStripesScrubbedAtOnce = 8;
 constexpr TimeNs kSaveEvery = 30 * kSecond;
 constexpr TimeNs kSaveFoundEvery = kSecond;  // when something was found
 constexpr unsigned kStepsPerSecond = 4;      // at least, below a rate
@@ -234,7 +234,7 @@ Task<void> Scrub::check_group(GroupIndex group) {
         co_await hold();
         if (is_over()) co_return;
         // Below a low rate in small steps, so that users do not wait behind a burst of it.
-        std::size_t count = kStripesAtOnce;
+        std::size_t count = kStripesScrubbedAtOnce;
         if (rate() != 0) count = std::clamp<std::size_t>(rate() / kStepsPerSecond / stripe_bytes, 1, count);
         const std::size_t end = std::min(stripes.size(), first + count);
         std::vector<Task<void>> tasks;

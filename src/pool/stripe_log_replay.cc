@@ -10,7 +10,7 @@
 namespace xsan::pool {
 namespace {
 
-constexpr std::size_t kStripesAtOnce = 8;
+constexpr std::size_t kStripesReplayedAtOnce = 8;
 
 // The strip of the stripe that the member holds in sync; nullopt: none.
 std::optional<unsigned> strip_on(const GroupRow& row, const ec::Scheme& scheme, StripeIndex stripe,
@@ -82,9 +82,10 @@ Task<Result<void>> StripeLog::redo(Stripes& stripes, const std::vector<MemberInd
             list.push_back(std::move(record));
         }
     }
-    for (std::size_t first = 0; first < lists.size(); first += kStripesAtOnce) {
+    for (std::size_t first = 0; first < lists.size(); first += kStripesReplayedAtOnce) {
         std::vector<Task<Result<void>>> tasks;
-        for (std::size_t i = first; i < std::min(lists.size(), first + kStripesAtOnce); i++) {
+        for (std::size_t i = first; i < std::min(lists.size(), first + kStripesReplayedAtOnce);
+             i++) {
             tasks.push_back(engine_->replay_stripe(keys[i].group, keys[i].stripe, lists[i]));
         }
         co_await when_all(std::span(tasks));

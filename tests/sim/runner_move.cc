@@ -8,7 +8,7 @@
 namespace xsan::simtest {
 namespace {
 
-constexpr TimeNs kWaitMost = 60 * kSecond;
+constexpr TimeNs kMoveWaitMost = 60 * kSecond;
 
 // The rows of the placement table, those with data first where they are asked for.
 std::vector<GroupIndex> groups_to_move(const meta::State& state, bool with_data) {
@@ -91,7 +91,7 @@ Task<void> Runner::relocate(Op op) {
         if (op.d / 128 % 4 == 0) (void)pool.cancel_moves();
     }
     // A move that fails ends too.
-    const TimeNs end = bed_->world.now() + kWaitMost;
+    const TimeNs end = bed_->world.now() + kMoveWaitMost;
     while (what < 4 && pool.moves().running() > 0 && bed_->world.now() < end) co_await sleep_for(kMillisecond);
     if (what < 4 && pool.moves().running() > 0) note("hang", "a relocation does not end");
 }

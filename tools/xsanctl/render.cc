@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kBarWidth = 24;
+constexpr std::size_t kJobBarWidth = 24;
 
 std::string render_pools(const json& pools) {
     if (pools.empty()) return "no pools\n";
@@ -54,7 +54,7 @@ std::string render_jobs(const json& jobs) {
     for (const auto& job : jobs) {
         const double percent = number_of(job, "percent", 0);
         table.add_row({text_of(job, "kind"), text_of(job, "state"),
-                       progress_bar(percent, kBarWidth), fmt::format("{:.0f}", percent),
+                       progress_bar(percent, kJobBarWidth), fmt::format("{:.0f}", percent),
                        pace_of(job)});
     }
     return "jobs\n" + table.print("  ");
@@ -101,7 +101,7 @@ std::string render_group(const json& group) {
 std::string render_scrub(const json& status) {
     const double percent = number_of(status, "percent", 0);
     return fmt::format("scrub {}  {} {:.0f} %  {}\n", text_of(status, "state"),
-                       progress_bar(percent, kBarWidth), percent, view_scrub(status).details);
+                       progress_bar(percent, kJobBarWidth), percent, view_scrub(status).details);
 }
 
 std::string render_assembled(const json& pools) {

@@ -25,7 +25,7 @@ using nlohmann::json;
 
 // Without a terminal: one line of progress per so many polls.
 constexpr int kPollsPerLine = 6;
-constexpr std::size_t kBarWidth = 32;
+constexpr std::size_t kProgressBarWidth = 32;
 constexpr long kWidthMost = 10'000;
 
 // The first of these that is set decides, as in setlocale(3).
@@ -90,9 +90,9 @@ class ProgressLine {
     void update(const JobView& view) {
         if (silent_) return;
         const std::string details = view.details.empty() ? "" : "  " + view.details;
-        const std::string line = fmt::format("{} {} {:3.0f} %{}", title_,
-                                             progress_bar(view.percent, kBarWidth), view.percent,
-                                             details);
+        const std::string line =
+            fmt::format("{} {} {:3.0f} %{}", title_, progress_bar(view.percent, kProgressBarWidth),
+                        view.percent, details);
         if (redraws_) {
             print("\r\x1b[K" + line);
             drawn_ = true;

@@ -89,7 +89,7 @@ struct Bench {
     int writes = 0;
 };
 
-std::string problem_of(const std::string& text) {
+std::string readings_problem(const std::string& text) {
     const auto file = parse_readings(text, "w.toml");
     return file ? std::string() : file.error().message;
 }
@@ -145,7 +145,7 @@ TEST_CASE("a mistake in a file of readings is named with file, line and key, in 
         {std::string(kReadingsBytesMax + 1, '\n'), "w.toml: larger than 4M"},
     };
     for (const auto& [text, words] : cases) {
-        const std::string problem = problem_of(text);
+        const std::string problem = readings_problem(text);
         CAPTURE(text.substr(0, 200), problem);
         CHECK(problem.find(words) == 0);
         CHECK(problem.find('\n') == std::string::npos);

@@ -12,6 +12,7 @@
 #include "reactor/cross.h"
 #include "reactor/thread_offload.h"
 #include "support/catch.h"
+#include "unit/dev/open_path.h"
 #include "unit/dev/temp_dir.h"
 #include "unit/reactor/run_task.h"
 
@@ -19,18 +20,11 @@ using namespace xsan;
 using namespace xsan::dev;
 using test::make_pool;
 using test::make_reactor;
+using test::open_path;
 using test::run_task;
 using test::TempDir;
 
 namespace {
-
-std::unique_ptr<BlockDevice> open_path(const std::string& path) {
-    auto spec = parse_device(path);
-    REQUIRE(spec.has_value());
-    auto device = open_device(*spec);
-    if (!device.has_value()) FAIL(device.error().message);
-    return std::move(device).value();
-}
 
 AlignedBuffer pattern(std::size_t bytes, std::uint64_t seed) {
     AlignedBuffer buffer(bytes);

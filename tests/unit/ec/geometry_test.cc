@@ -12,7 +12,7 @@ using namespace xsan::ec;
 
 namespace {
 
-std::vector<Scheme> all_schemes() {
+std::vector<Scheme> all_geometries() {
     std::vector<Scheme> all = reference::all_k_plus_p();
     for (unsigned members = 2; members <= 64; ++members) {
         for (const char* level :
@@ -37,7 +37,7 @@ std::vector<StripeIndex> some_stripes() {
 
 TEST_CASE("strips and slots of a stripe map onto each other one to one", "[ec]") {
     unsigned wrong = 0;
-    for (const Scheme& s : all_schemes()) {
+    for (const Scheme& s : all_geometries()) {
         for (const StripeIndex stripe : some_stripes()) {
             SlotMask used = 0;
             for (unsigned i = 0; i < s.total_strips(); ++i) {
@@ -55,7 +55,7 @@ TEST_CASE("strips and slots of a stripe map onto each other one to one", "[ec]")
 }
 
 TEST_CASE("the pattern repeats after its period and not before", "[ec]") {
-    for (const Scheme& s : all_schemes()) {
+    for (const Scheme& s : all_geometries()) {
         const unsigned period = layout_period(s);
         INFO(s.name() << " " << s.shape());
         REQUIRE((period >= 1 && period <= s.total_strips()));
@@ -68,7 +68,7 @@ TEST_CASE("the pattern repeats after its period and not before", "[ec]") {
 }
 
 TEST_CASE("rotation spreads parity and data evenly over the slots", "[ec]") {
-    for (const Scheme& s : all_schemes()) {
+    for (const Scheme& s : all_geometries()) {
         if (s.layout != Layout::rotating) continue;
         std::vector<unsigned> parities(s.total_strips());
         const unsigned period = layout_period(s);
@@ -84,7 +84,7 @@ TEST_CASE("rotation spreads parity and data evenly over the slots", "[ec]") {
 }
 
 TEST_CASE("a sequential stream visits the slots one after another", "[ec]") {
-    for (const Scheme& s : all_schemes()) {
+    for (const Scheme& s : all_geometries()) {
         if (s.layout != Layout::rotating) continue;
         unsigned expected = 0;
         for (std::uint32_t r = 0; r < 50; ++r) {

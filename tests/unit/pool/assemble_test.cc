@@ -5,9 +5,9 @@ namespace xsan::test {
 namespace {
 
 // A pool with content in a volume of 24 MiB, stopped.
-struct Filled : Rig {
-    Filled() : Filled(RigOptions{}) {}
-    explicit Filled(const RigOptions& o) : Rig(o) {
+struct AssembledPool : Rig {
+    AssembledPool() : AssembledPool(RigOptions{}) {}
+    explicit AssembledPool(const RigOptions& o) : Rig(o) {
         create();
         pool::Volume& v = create_volume("data", 24 * kMiB);
         for (std::uint64_t at = 0; at < 24 * kMiB; at += kMiB) REQUIRE(fill(v, at, kMiB) == Errc::ok);
@@ -20,7 +20,7 @@ struct Filled : Rig {
 }  // namespace
 
 TEST_CASE("members are assembled in any order") {
-    Filled rig;
+    AssembledPool rig;
     rig.stop();
     rig.require(rig.assemble({4, 2, 5, 0, 3, 1}));
     CHECK(rig.pool->health() == pool::PoolHealth::online);
@@ -31,7 +31,7 @@ TEST_CASE("members are assembled in any order") {
 }
 
 TEST_CASE("a pool starts without two of six members, serves, and takes them back") {
-    Filled rig;
+    AssembledPool rig;
     rig.stop();
     rig.require(rig.assemble({5, 1, 0, 3}));
     CHECK(rig.pool->health() == pool::PoolHealth::degraded);
@@ -49,7 +49,7 @@ TEST_CASE("a pool starts without two of six members, serves, and takes them back
 }
 
 TEST_CASE("too few members are refused, also those that know of a loss") {
-    Filled rig;
+    AssembledPool rig;
     rig.stop();
     SECTION("three of six may not be a majority") {
         const auto made = rig.assemble({0, 1, 2});
@@ -74,7 +74,7 @@ TEST_CASE("a mirror's half alone needs the administrator's word") {
     RigOptions options;
     options.scheme = "raid1";
     options.members = 2;
-    Filled rig(options);
+    AssembledPool rig(options);
     rig.stop();
     REQUIRE_FALSE(rig.assemble({1}).has_value());
     rig.require(rig.assemble({1}, true));
@@ -90,7 +90,7 @@ TEST_CASE("a mirror's half alone needs the administrator's word") {
 }
 
 TEST_CASE("a member whose extents became noise while it was away is not read before its rebuild") {
-    Filled rig;
+    AssembledPool rig;
     rig.stop();
     rig.require(rig.assemble({0, 1, 2, 3, 5}));
     REQUIRE(rig.fill(rig.volume(), 0, 4 * kMiB, 9) == Errc::ok);
@@ -138,7 +138,7 @@ TEST_CASE("a member whose extents became noise while it was away is not read bef
 }
 
 TEST_CASE("a member that comes back is written where it missed something; one that failed a flush, everywhere") {
-    Filled rig;
+    AssembledPool rig;
     const bool failed_flush = GENERATE(false, true);
     CAPTURE(failed_flush);
     REQUIRE(rig.flush(rig.volume()) == Errc::ok);
@@ -178,7 +178,7 @@ TEST_CASE("a member that comes back is written where it missed something; one th
 }
 
 TEST_CASE("a device of another pool is not taken") {
-    Filled rig;
+    AssembledPool rig;
     rig.stop();
     Rig other(RigOptions{.seed = 2});
     other.create();

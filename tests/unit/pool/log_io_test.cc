@@ -4,7 +4,7 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint64_t kBlock = 4096;
+constexpr std::uint64_t kLoggedBlock = 4096;
 
 struct Case {
     const char* scheme;
@@ -43,8 +43,9 @@ struct LogRig {
 };
 
 Task<void> write_one(LogRig& rig, std::uint64_t block, unsigned& left) {
-    auto data = Rig::pattern(block * kBlock, kBlock, 77);
-    const Errc code = co_await Rig::request(*rig.volume, dev::IoKind::write, block * kBlock, data, 0);
+    auto data = Rig::pattern(block * kLoggedBlock, kLoggedBlock, 77);
+    const Errc code =
+        co_await Rig::request(*rig.volume, dev::IoKind::write, block * kLoggedBlock, data, 0);
     CHECK(code == Errc::ok);
     left--;
 }
@@ -64,12 +65,13 @@ TEST_CASE("log: a 4 KiB write alone costs one append with FUA on each parity mem
             const TimeNs began = rig.rig.world.now();
             Rng rng(3);
             for (unsigned i = 1; i <= 50; i++) {
-                auto data = Rig::pattern(i, kBlock, i);
-                REQUIRE(rig.rig.write(*rig.volume, rng.next() % 1024 * kBlock, data) == Errc::ok);
+                auto data = Rig::pattern(i, kLoggedBlock, i);
+                REQUIRE(rig.rig.write(*rig.volume, rng.next() % 1024 * kLoggedBlock, data) ==
+                        Errc::ok);
                 const auto now = rig.counters();
                 REQUIRE(now.batches - before.batches == std::uint64_t{i} * c.parity);
                 // The new data, the member's parity, and a block of descriptors.
-                REQUIRE(now.bytes - before.bytes == std::uint64_t{i} * c.parity * 3 * kBlock);
+                REQUIRE(now.bytes - before.bytes == std::uint64_t{i} * c.parity * 3 * kLoggedBlock);
             }
             // Those of the cleaner, which comes by every five seconds.
             const std::uint64_t looks = 2 + (rig.rig.world.now() - began) / (5 * kSecond);
@@ -94,7 +96,7 @@ TEST_CASE("log: writes that arrive together share a batch") {
     CHECK(now.records - before.records == 32);
     CHECK(batches < 16);
     // At most P (d x 4 KiB + 4 KiB) a write, and a block for each batch.
-    CHECK(now.bytes - before.bytes <= 16 * 2 * 2 * kBlock + batches * kBlock);
+    CHECK(now.bytes - before.bytes <= 16 * 2 * 2 * kLoggedBlock + batches * kLoggedBlock);
 }
 
 TEST_CASE("log: random writes of 4 KiB at depth 32 cost at most P (4 KiB + 4 KiB) each, and a block a batch") {
@@ -112,7 +114,8 @@ TEST_CASE("log: random writes of 4 KiB at depth 32 cost at most P (4 KiB + 4 KiB
             REQUIRE(left == 0);
             const auto now = rig.counters();
             const std::uint64_t batches = now.batches - before.batches;
-            CHECK(now.bytes - before.bytes <= kDepth * kRounds * c.parity * 2 * kBlock + batches * kBlock);
+            CHECK(now.bytes - before.bytes <=
+                  kDepth * kRounds * c.parity * 2 * kLoggedBlock + batches * kLoggedBlock);
             // Each batch carries several: a write alone would make one on each parity member.
             CHECK(batches < kDepth * kRounds * c.parity / 2);
         }
@@ -125,8 +128,8 @@ TEST_CASE("log: a ring that fills up makes writers wait, and nothing is lost") {
     // Many times the ring's size.
     for (unsigned i = 0; i < 1500; i++) {
         const std::uint64_t block = rng.next() % 960;
-        auto data = Rig::pattern(block * kBlock, 12 * kBlock, 5);
-        REQUIRE(rig.rig.write(*rig.volume, block * kBlock, data) == Errc::ok);
+        auto data = Rig::pattern(block * kLoggedBlock, 12 * kLoggedBlock, 5);
+        REQUIRE(rig.rig.write(*rig.volume, block * kLoggedBlock, data) == Errc::ok);
     }
     CHECK(rig.counters().tails > 5);
     rig.rig.require_clean_scrub();

@@ -8,7 +8,7 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint64_t kBlock = 4096;
+constexpr std::uint64_t kReplayedBlock = 4096;
 
 struct Cost {
     std::uint64_t records = 0;
@@ -33,8 +33,8 @@ Cost assemble_after(std::uint64_t member_bytes, unsigned writes) {
     REQUIRE(rig.fill(volume, 0, 8 * kMiB) == Errc::ok);
     rig.world.run_for(20 * kSecond);  // what was logged of that is retired
     for (unsigned i = 0; i < writes; i++) {
-        auto data = Rig::pattern(i, kBlock, i);
-        REQUIRE(rig.write(volume, std::uint64_t{i} * 4 * kBlock, data) == Errc::ok);
+        auto data = Rig::pattern(i, kReplayedBlock, i);
+        REQUIRE(rig.write(volume, std::uint64_t{i} * 4 * kReplayedBlock, data) == Errc::ok);
     }
     const meta::MemberLayout layout = rig.pool->state().members()[0]->layout;
     sim::CutOptions everything;
@@ -82,11 +82,11 @@ TEST_CASE("log: what replay reads and writes grows with the log's fill, not with
     for (const Cost& cost : {small, fuller}) {
         INFO(cost.records << " records: " << cost.log_bytes << " bytes of the log read");
         // Two copies of three blocks; what is read at a time doubles, so at most twice as much is read.
-        CHECK(cost.log_bytes >= empty.log_bytes + cost.records * 6 * kBlock);
-        CHECK(cost.log_bytes <= 2 * (empty.log_bytes + cost.records * 6 * kBlock));
+        CHECK(cost.log_bytes >= empty.log_bytes + cost.records * 6 * kReplayedBlock);
+        CHECK(cost.log_bytes <= 2 * (empty.log_bytes + cost.records * 6 * kReplayedBlock));
     }
     // An empty log: tails and the first block of a ring, on each member.
-    CHECK(empty.log_bytes <= 6 * 6 * kBlock);
+    CHECK(empty.log_bytes <= 6 * 6 * kReplayedBlock);
     CHECK(empty.data_bytes == 0);
 }
 

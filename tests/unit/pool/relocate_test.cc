@@ -8,7 +8,7 @@ namespace {
 
 using pool::MoveOrder;
 
-constexpr std::uint64_t kVolume = 6 * kMiB;
+constexpr std::uint64_t kMovedVolume = 6 * kMiB;
 
 RigOptions wide(std::uint64_t seed = 1) {
     RigOptions options;
@@ -19,15 +19,14 @@ RigOptions wide(std::uint64_t seed = 1) {
     return options;
 }
 
-MemberIndex member(unsigned index) { return MemberIndex{static_cast<std::uint16_t>(index)}; }
-
 // A pool with data in several groups. The pool is used on its control reactor.
-struct Filled {
+struct MovablePool {
     Rig rig;
-    explicit Filled(const RigOptions& options = wide()) : rig(options) {
+    explicit MovablePool(const RigOptions& options = wide()) : rig(options) {
         rig.create();
-        rig.create_volume("data", kVolume);
-        for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(rig.fill(rig.volume(), at, kMiB) == Errc::ok);
+        rig.create_volume("data", kMovedVolume);
+        for (std::uint64_t at = 0; at < kMovedVolume; at += kMiB)
+            REQUIRE(rig.fill(rig.volume(), at, kMiB) == Errc::ok);
         REQUIRE(rig.flush(rig.volume()) == Errc::ok);
     }
     // The strip of slot 0 of a group with data, to the first member that may take it.
@@ -75,7 +74,8 @@ struct Filled {
     std::uint64_t used(MemberIndex where) const { return rig.pool->member_status()[where.get()].used_bytes; }
     void require_content() {
         INFO(rig.log.text());
-        for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(rig.holds(rig.volume(), at, kMiB));
+        for (std::uint64_t at = 0; at < kMovedVolume; at += kMiB)
+            REQUIRE(rig.holds(rig.volume(), at, kMiB));
     }
     pool::JobStatus job() const {
         for (const auto& job : rig.pool->job_status()) {
@@ -88,7 +88,8 @@ struct Filled {
 };
 
 // Orders are refused with this in the sentence, and nothing moves.
-void check_refused(Filled& filled, const MoveOrder& order, Errc code, const std::string& words) {
+void check_refused(MovablePool& filled, const MoveOrder& order, Errc code,
+                   const std::string& words) {
     CAPTURE(words);
     const auto answer = filled.relocate(order);
     REQUIRE_FALSE(answer.has_value());
@@ -123,7 +124,7 @@ TEST_CASE("a strip moves under load: nothing is lost, and its old extent is free
     for (const auto consistency : {meta::Consistency::log, meta::Consistency::resync}) {
         RigOptions options = wide(3);
         options.consistency = consistency;
-        Filled filled(options);
+        MovablePool filled(options);
         Rig& rig = filled.rig;
         pool::Volume& busy = rig.create_volume("busy", 2 * kMiB);
         Model model(2 * kMiB);
@@ -162,7 +163,7 @@ TEST_CASE("a power cut at any step of a move leaves the group at its old or its 
     unsigned moved = 0;
     unsigned kept = 0;
     for (const std::uint64_t seed : {1u, 2u}) {
-        Filled filled(wide(seed));
+        MovablePool filled(wide(seed));
         Rng rng(seed);
         for (unsigned round = 0; round < rounds(10); round++) {
             const MoveOrder order = filled.order(round % 3);
@@ -174,7 +175,7 @@ TEST_CASE("a power cut at any step of a move leaves the group at its old or its 
                 const auto members = after.rig.members_of(order.group);
                 CHECK(members.contains(order.from.get()) != members.contains(order.to.get()));
                 (members.contains(order.to.get()) ? moved : kept)++;
-                for (std::uint64_t at = 0; at < kVolume; at += kMiB) {
+                for (std::uint64_t at = 0; at < kMovedVolume; at += kMiB) {
                     REQUIRE(after.rig.holds(after.rig.volume(), at, kMiB));
                 }
                 check_places(after.rig);
@@ -193,7 +194,7 @@ TEST_CASE("wrong orders are refused with one sentence, and nothing moves") {
     options.members = 8;
     options.domains = 4;
     options.spares = 1;
-    Filled filled(options);
+    MovablePool filled(options);
     Rig& rig = filled.rig;
     const MoveOrder good = filled.order();
     const auto with = [&](auto change) {
@@ -237,7 +238,7 @@ TEST_CASE("wrong orders are refused with one sentence, and nothing moves") {
 }
 
 TEST_CASE("a move to a member without a free extent is refused") {
-    Filled filled;
+    MovablePool filled;
     Rig& rig = filled.rig;
     const MoveOrder order = filled.order();
     // All that the member has is taken by other groups' strips.
@@ -276,7 +277,7 @@ TEST_CASE("a target that fails ends the move: the group is as before and nothing
     for (const auto on : {dev::IoKind::write, dev::IoKind::flush}) {
         for (unsigned skip = 0; skip < 20; skip += 3) {
             CAPTURE(static_cast<int>(on), skip);
-            Filled filled;
+            MovablePool filled;
             Rig& rig = filled.rig;
             const MoveOrder order = filled.order();
             sim::FaultRule rule;
@@ -310,7 +311,7 @@ TEST_CASE("a target that fails in the commit of its move takes nothing with it")
     RigOptions options = wide();
     options.scheme = "2+0";
     options.members = 2;
-    Filled filled(options);
+    MovablePool filled(options);
     Rig& rig = filled.rig;
     rig.add_drive(options.member_bytes);
     std::vector<pool::NewDevice> devices;
@@ -341,7 +342,7 @@ TEST_CASE("a target that fails in the commit of its move takes nothing with it")
 TEST_CASE("a source that fails while its strip moves: the rebuild takes over, under load too") {
     for (unsigned when = 0; when < 12; when++) {
         CAPTURE(when);
-        Filled filled(wide(10 + when));
+        MovablePool filled(wide(10 + when));
         Rig& rig = filled.rig;
         pool::Volume& busy = rig.create_volume("busy", 2 * kMiB);
         Model model(2 * kMiB);
@@ -373,7 +374,7 @@ TEST_CASE("a source that fails while its strip moves: the rebuild takes over, un
 }
 
 TEST_CASE("the vacated extent is free only when nobody reads there any more") {
-    Filled filled;
+    MovablePool filled;
     Rig& rig = filled.rig;
     const MoveOrder order = filled.order();
     const StripRef old = rig.pool->state().row(order.group)->strips()[0];
@@ -393,8 +394,10 @@ TEST_CASE("the vacated extent is free only when nobody reads there any more") {
         all_good = all_good && code == Errc::ok && same_bytes(found, Rig::pattern(at, 4096, 1));
         ended++;
     };
-    for (std::uint64_t at = 0; at < kVolume; at += 4096) rig.world.spawn(read_all(at), 0);
-    REQUIRE(rig.wait_until([&] { return filled.drive(order.from).held() == 1 && ended == kVolume / 4096 - 1; }));
+    for (std::uint64_t at = 0; at < kMovedVolume; at += 4096)
+        rig.world.spawn(read_all(at), 0);
+    REQUIRE(rig.wait_until(
+        [&] { return filled.drive(order.from).held() == 1 && ended == kMovedVolume / 4096 - 1; }));
     const std::uint64_t before = filled.used(order.from);
     rig.require(filled.relocate(order));
     REQUIRE(rig.wait_until([&] { return filled.is_on(order, order.to); }));
@@ -402,7 +405,7 @@ TEST_CASE("the vacated extent is free only when nobody reads there any more") {
     CHECK(filled.used(order.from) == before);
     filled.drive(order.from).release_held();
     REQUIRE(filled.wait_for_moves());
-    CHECK(ended == kVolume / 4096);
+    CHECK(ended == kMovedVolume / 4096);
     CHECK(all_good);
     CHECK(filled.used(order.from) == before - kMiB);
     rig.stop();
@@ -411,7 +414,7 @@ TEST_CASE("the vacated extent is free only when nobody reads there any more") {
 TEST_CASE("what can neither be read nor computed ends the move, and is given up by nobody") {
     RigOptions options = wide();
     options.scheme = "3+0";
-    Filled filled(options);
+    MovablePool filled(options);
     Rig& rig = filled.rig;
     const MoveOrder order = filled.order();
     const StripRef old = rig.pool->state().row(order.group)->strips()[0];
@@ -425,7 +428,7 @@ TEST_CASE("what can neither be read nor computed ends the move, and is given up 
 }
 
 TEST_CASE("the queue: orders wait, are held, cancelled and paced; a command goes first") {
-    Filled filled;
+    MovablePool filled;
     Rig& rig = filled.rig;
     filled.pause(true);
     const MoveOrder first = filled.order(0);
@@ -478,7 +481,7 @@ TEST_CASE("the queue: orders wait, are held, cancelled and paced; a command goes
 }
 
 TEST_CASE("orders in the background wait for rebuilds, and are dropped where they hold no more") {
-    Filled filled;
+    MovablePool filled;
     Rig& rig = filled.rig;
     filled.pause(true);
     const MoveOrder order = filled.order();
@@ -495,7 +498,7 @@ TEST_CASE("orders in the background wait for rebuilds, and are dropped where the
 }
 
 TEST_CASE("one group is rebuilt before all others") {
-    Filled filled;
+    MovablePool filled;
     Rig& rig = filled.rig;
     const MoveOrder order = filled.order();
     const auto whole = filled.rebuild(order.group);

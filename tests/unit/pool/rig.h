@@ -69,6 +69,10 @@ inline ec::Scheme scheme_of(const std::string& text, unsigned members, std::uint
     return *scheme;
 }
 
+inline MemberIndex member(unsigned index) {
+    return MemberIndex{static_cast<std::uint16_t>(index)};
+}
+
 struct RigOptions {
     std::string scheme = "4+2";
     unsigned members = 6;

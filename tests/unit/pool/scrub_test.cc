@@ -4,15 +4,16 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint64_t kVolume = 8 * kMiB;
+constexpr std::uint64_t kScrubbedVolume = 8 * kMiB;
 constexpr std::uint64_t kStripe = 64 * kKiB;   // of data, 4+2 with strips of 16 KiB
 constexpr std::uint64_t kStripeRead = 96 * kKiB;  // what a scrub reads of it
-constexpr std::uint64_t kStripes = kVolume / kStripe;
+constexpr std::uint64_t kStripes = kScrubbedVolume / kStripe;
 
 void make(Rig& rig) {
     rig.create();
-    pool::Volume& v = rig.create_volume("data", kVolume);
-    for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(rig.fill(v, at, kMiB) == Errc::ok);
+    pool::Volume& v = rig.create_volume("data", kScrubbedVolume);
+    for (std::uint64_t at = 0; at < kScrubbedVolume; at += kMiB)
+        REQUIRE(rig.fill(v, at, kMiB) == Errc::ok);
     REQUIRE(rig.flush(v) == Errc::ok);
     // Nothing of it is left to be replayed or resynced after a cut: that would put damage right, too.
     rig.world.run_for(30 * kSecond);
@@ -79,7 +80,8 @@ TEST_CASE("a slow scrub does not hold up users") {
     make(rig);
     rig.require(rig.world.run(rig.pool->start_scrub(false, 32 * kKiB)));
     const TimeNs began = rig.world.now();
-    for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(rig.fill(rig.volume(), at, kMiB, 2) == Errc::ok);
+    for (std::uint64_t at = 0; at < kScrubbedVolume; at += kMiB)
+        REQUIRE(rig.fill(rig.volume(), at, kMiB, 2) == Errc::ok);
     CHECK(rig.world.now() - began < kSecond);
     CHECK(is_at_work(rig));
     rig.stop();
@@ -198,7 +200,8 @@ TEST_CASE("a scrub goes on after power cuts at any time, and misses no stripe") 
         } else {
             CHECK(status.mismatches == kStripes);
         }
-        for (std::uint64_t at = 0; repair && at < kVolume; at += kMiB) REQUIRE(rig->holds(rig->volume(), at, kMiB));
+        for (std::uint64_t at = 0; repair && at < kScrubbedVolume; at += kMiB)
+            REQUIRE(rig->holds(rig->volume(), at, kMiB));
         rig->stop();
     }
 }

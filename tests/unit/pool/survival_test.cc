@@ -5,18 +5,20 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint64_t kVolume = 8 * kMiB;
+constexpr std::uint64_t kSurvivingVolume = 8 * kMiB;
 
-struct Filled : Rig {
-    explicit Filled(const RigOptions& o = {}) : Rig(o) {
+struct SurvivingPool : Rig {
+    explicit SurvivingPool(const RigOptions& o = {}) : Rig(o) {
         create();
-        pool::Volume& v = create_volume("data", kVolume);
-        for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(fill(v, at, kMiB) == Errc::ok);
+        pool::Volume& v = create_volume("data", kSurvivingVolume);
+        for (std::uint64_t at = 0; at < kSurvivingVolume; at += kMiB)
+            REQUIRE(fill(v, at, kMiB) == Errc::ok);
         REQUIRE(flush(v) == Errc::ok);
     }
     void check_content() {
         INFO(log.text());
-        for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(holds(volume(), at, kMiB));
+        for (std::uint64_t at = 0; at < kSurvivingVolume; at += kMiB)
+            REQUIRE(holds(volume(), at, kMiB));
     }
     void vanish(unsigned drive) {
         drives[drive]->vanish();
@@ -25,7 +27,7 @@ struct Filled : Rig {
     // Every block of the volume; what cannot be read is not wrong.
     void check_nothing_wrong() {
         std::vector<std::byte> found(4096);
-        for (std::uint64_t at = 0; at < kVolume; at += found.size()) {
+        for (std::uint64_t at = 0; at < kSurvivingVolume; at += found.size()) {
             if (read(volume(), at, found) != Errc::ok) continue;
             REQUIRE(found == pattern(at, found.size(), 1));
         }
@@ -40,10 +42,13 @@ struct Filled : Rig {
 }  // namespace
 
 TEST_CASE("a third drive that vanished is waited for at the next start, and then nothing is lost") {
-    Filled rig;
-    Model model(kVolume);
+    SurvivingPool rig;
+    Model model(kSurvivingVolume);
     // Writers notice the drives that go.
-    Work work{model, rig.create_volume("load", kVolume), 0, {.operations = 1'000'000, .errors_allowed = true}};
+    Work work{model,
+              rig.create_volume("load", kSurvivingVolume),
+              0,
+              {.operations = 1'000'000, .errors_allowed = true}};
     work.cluster_bytes = rig.volume("load").cluster_bytes();
     start_workers(rig, work, 3, 1);
     rig.vanish(0);
@@ -76,7 +81,7 @@ TEST_CASE("a scheme without redundancy does not start without a drive that is la
     RigOptions options;
     options.scheme = GENERATE(as<std::string>{}, "raid0", "5+0", "linear");
     options.members = 5;
-    Filled rig(options);
+    SurvivingPool rig(options);
     rig.stop();
     // A linear pool of this size has all of it on the first drive.
     const auto refused = rig.assemble({1, 2, 3, 4});
@@ -98,7 +103,7 @@ TEST_CASE("a shelf that is powered late is waited for, though a majority is ther
     RigOptions options;
     options.members = 12;
     options.scheme = "8+2";
-    Filled rig(options);
+    SurvivingPool rig(options);
     rig.stop();
     const auto refused = rig.assemble({0, 1, 2, 3, 4, 5, 6, 7});
     REQUIRE_FALSE(refused.has_value());
@@ -118,7 +123,7 @@ TEST_CASE("an absent drive without data does not keep a pool from starting") {
     options.members = 3;
     Rig rig(options);
     rig.create();
-    rig.create_volume("data", kVolume);
+    rig.create_volume("data", kSurvivingVolume);
     rig.stop();
     rig.require(rig.assemble({0, 1}));
     CHECK(rig.state_of(2) == meta::MemberState::missing);
@@ -126,7 +131,7 @@ TEST_CASE("an absent drive without data does not keep a pool from starting") {
 }
 
 TEST_CASE("a drive whose loss was accepted is not made stale where only it has the data") {
-    Filled rig;
+    SurvivingPool rig;
     rig.stop();
     rig.require(rig.assemble({0, 1, 2}, true));
     CHECK(rig.in_sync() == 3);
@@ -159,7 +164,7 @@ TEST_CASE("a drive whose loss was accepted is not made stale where only it has t
 TEST_CASE("a drive that fails as the first entry is written is not recorded where that loses data") {
     for (std::uint32_t n = 0; n < 24; n++) {
         CAPTURE(n);
-        Filled rig;
+        SurvivingPool rig;
         rig.stop();
         sim::FaultRule rule;
         rule.on = dev::IoKind::write;
@@ -185,7 +190,7 @@ TEST_CASE("members that fail at one moment: no more are recorded than the scheme
         CAPTURE(n);
         RigOptions options;
         options.seed = n + 1;
-        Filled rig(options);
+        SurvivingPool rig(options);
         rig.require(rig.fail_drive(1));
         // The first commit finds that drive 0 cannot be written; drive 2 fails some steps later.
         sim::FaultRule rule;
@@ -237,9 +242,12 @@ TEST_CASE("a drive that fails while it is added is let go, whenever that is") {
         CAPTURE(n);
         RigOptions options;
         options.seed = n + 1;
-        Filled rig(options);
-        Model model(kVolume);
-        Work work{model, rig.create_volume("load", kVolume), 0, {.operations = 1'000'000, .errors_allowed = true}};
+        SurvivingPool rig(options);
+        Model model(kSurvivingVolume);
+        Work work{model,
+                  rig.create_volume("load", kSurvivingVolume),
+                  0,
+                  {.operations = 1'000'000, .errors_allowed = true}};
         work.cluster_bytes = rig.volume("load").cluster_bytes();
         start_workers(rig, work, 4, n);
         sim::SimDevice& drive = rig.add_drive(64 * kMiB);

@@ -7,9 +7,7 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint64_t kVolume = 8 * kMiB;
-
-MemberIndex member(unsigned index) { return MemberIndex{static_cast<std::uint16_t>(index)}; }
+constexpr std::uint64_t kWornVolume = 8 * kMiB;
 
 // Says what a test wants of each drive.
 class Readings final : public pool::WearReader {
@@ -56,7 +54,7 @@ struct Worn {
     }
     void create(const std::string& policy = "round_robin") {
         rig.create();
-        rig.create_volume("data", kVolume);
+        rig.create_volume("data", kWornVolume);
         rig.require(rig.world.run(wear().set_policy(policy)));
     }
     // All of it is hot, and one drive of those that hold it has aged since.
@@ -78,12 +76,13 @@ struct Worn {
         FAIL("no account");
         throw 0;
     }
-    void fill(std::uint64_t from = 0, std::uint64_t to = kVolume) {
+    void fill(std::uint64_t from = 0, std::uint64_t to = kWornVolume) {
         for (std::uint64_t at = from; at < to; at += kMiB) REQUIRE(rig.fill(rig.volume(), at, kMiB) == Errc::ok);
     }
     void require_content() {
         INFO(rig.log.text());
-        for (std::uint64_t at = 0; at < kVolume; at += kMiB) REQUIRE(rig.holds(rig.volume(), at, kMiB));
+        for (std::uint64_t at = 0; at < kWornVolume; at += kMiB)
+            REQUIRE(rig.holds(rig.volume(), at, kMiB));
     }
     std::uint64_t used(unsigned index) { return rig.pool->member_status()[index].used_bytes; }
     std::vector<pool::PoolEvent> events(pool::EventKind kind) {
@@ -113,10 +112,10 @@ TEST_CASE("accounts agree with what the drives were asked to write, and outlive 
               status.traffic.of(raid::WriteKind::parity).bytes);
         counted += worn.account(i).totals.of(wl::AccountKind::data).bytes;
     }
-    CHECK(counted == kVolume);
+    CHECK(counted == kWornVolume);
     CHECK(worn.wear().user_bytes() == 0);  // heat is looked at every ten seconds
     worn.rig.world.run_for(10 * kSecond);
-    CHECK(worn.wear().user_bytes() == kVolume);
+    CHECK(worn.wear().user_bytes() == kWornVolume);
     const auto before = worn.account(2).totals;
     const auto since = worn.account(2).since_seconds;
     worn.rig.stop();
@@ -125,7 +124,7 @@ TEST_CASE("accounts agree with what the drives were asked to write, and outlive 
     CHECK(after.of(wl::AccountKind::data) == before.of(wl::AccountKind::data));
     CHECK(after.of(wl::AccountKind::metadata).bytes >= before.of(wl::AccountKind::metadata).bytes);
     CHECK(worn.account(2).since_seconds == since);
-    CHECK(worn.wear().user_bytes() == kVolume);
+    CHECK(worn.wear().user_bytes() == kWornVolume);
     worn.require_content();
 }
 

@@ -5,8 +5,6 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
-
 raid::Mover mover_in_place(Rig& rig, const std::vector<unsigned>& slots) {
     std::vector<raid::MoveTarget> targets;
     for (const unsigned slot : slots) targets.push_back(rig.pool.older_target(rig.group, slot));

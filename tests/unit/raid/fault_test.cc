@@ -5,7 +5,6 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
 using Kind = FaultEvent::Kind;
 
 std::vector<Shape> redundant_shapes() {
@@ -14,13 +13,6 @@ std::vector<Shape> redundant_shapes() {
         if (s.text != std::string("4+0")) shapes.push_back(s);
     }
     return shapes;
-}
-
-RigOptions small() {
-    RigOptions o;
-    o.strip_bytes = 32 * 1024;
-    o.stripes = 6;
-    return o;
 }
 
 void latent(Rig& rig, std::uint32_t stripe, unsigned strip, std::uint32_t row) {
@@ -51,7 +43,7 @@ std::vector<std::uint64_t> unreadable_blocks(Rig& rig, std::span<const std::byte
 
 TEST_CASE("a block that cannot be read is reconstructed, rewritten and reported as corrected") {
     for (const Shape& shape : redundant_shapes()) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(32 * kKiB));
         CAPTURE(shape.text);
         const auto content = rig.fill();
         for (unsigned strip = 0; strip < rig.data_strips(); strip++) {
@@ -74,7 +66,7 @@ TEST_CASE("a block that cannot be read is reconstructed, rewritten and reported 
 
 TEST_CASE("as many errors in one row as the code corrects are all healed") {
     for (const Shape& shape : redundant_shapes()) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(32 * kKiB));
         CAPTURE(shape.text);
         const auto content = rig.fill();
         for (unsigned first = 0; first < rig.total_strips(); first++) {
@@ -91,7 +83,7 @@ TEST_CASE("as many errors in one row as the code corrects are all healed") {
 
 TEST_CASE("errors of all strips in different rows are all healed") {
     for (const Shape& shape : redundant_shapes()) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(32 * kKiB));
         CAPTURE(shape.text);
         const auto content = rig.fill();
         const std::uint32_t rows = rig.scheme().strip_bytes / kBlock;
@@ -105,7 +97,7 @@ TEST_CASE("errors of all strips in different rows are all healed") {
 }
 
 TEST_CASE("more errors in a row than the code corrects cost those blocks and no others") {
-    Rig rig({"4+2", 6}, small());
+    Rig rig({"4+2", 6}, small_rig(32 * kKiB));
     const auto content = rig.fill();
     for (unsigned s : {0u, 2u, 4u})
         latent(rig, 1, s, kBlock);
@@ -126,7 +118,7 @@ TEST_CASE("more errors in a row than the code corrects cost those blocks and no 
 
 TEST_CASE("an error in a degraded group costs one block in a read of many") {
     for (const Shape& shape : redundant_shapes()) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(32 * kKiB));
         CAPTURE(shape.text);
         const auto content = rig.fill();
         // As many members as the code survives, strips 0.. of stripe 1; then an error in another
@@ -153,7 +145,7 @@ TEST_CASE(
     "an error that rewriting does not cure ends, is reported twice, and the content is right") {
     for (const Shape& shape : redundant_shapes()) {
         for (const bool fails_member : {false, true}) {
-            Rig rig(shape, small());
+            Rig rig(shape, small_rig(32 * kKiB));
             CAPTURE(shape.text, fails_member);
             auto content = rig.fill();
             const unsigned member = rig.member_of_strip(1, 0);
@@ -191,7 +183,7 @@ TEST_CASE(
 TEST_CASE("an error that is not the media's is answered from other strips, and nothing is overwritten") {
     for (const Shape& shape : redundant_shapes()) {
         for (const Errc code : {Errc::io_error, Errc::timed_out, Errc::invalid_argument}) {
-            Rig rig(shape, small());
+            Rig rig(shape, small_rig(32 * kKiB));
             CAPTURE(shape.text, errc_name(code));
             auto content = rig.fill();
             const unsigned member = rig.member_of_strip(1, 0);
@@ -227,7 +219,7 @@ TEST_CASE("writes whose plan meets read errors still write the right parity") {
              damaged < scheme_of(shape.text, shape.members, 4096).total_strips(); damaged++) {
             for (unsigned written = 0;
                  written < scheme_of(shape.text, shape.members, 4096).data_strips; written++) {
-                Rig rig(shape, small());
+                Rig rig(shape, small_rig(32 * kKiB));
                 CAPTURE(shape.text, damaged, written);
                 auto content = rig.fill();
                 latent(rig, 2, damaged, 0);
@@ -247,7 +239,7 @@ TEST_CASE("writes whose plan meets read errors still write the right parity") {
 
 TEST_CASE("a member that vanishes under reads is recorded before they are answered") {
     for (const Shape& shape : redundant_shapes()) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(32 * kKiB));
         CAPTURE(shape.text);
         rig.pool.commit_time = kMillisecond;
         const auto content = rig.fill();
@@ -267,7 +259,7 @@ TEST_CASE("a member that vanishes under reads is recorded before they are answer
 
 TEST_CASE("beyond P, present strips still read and only what is lost gives an error") {
     for (const Shape& shape : kMoreShapes) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(32 * kKiB));
         CAPTURE(shape.text);
         const auto content = rig.fill();
         rig.for_each_loss(rig.total_strips(), [&](std::uint64_t lost) {
@@ -291,7 +283,7 @@ TEST_CASE("beyond P, present strips still read and only what is lost gives an er
 
 TEST_CASE("beyond P, a write that cannot be kept is refused and changes nothing") {
     for (const Shape& shape : kMoreShapes) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(32 * kKiB));
         CAPTURE(shape.text);
         const auto content = rig.fill();
         rig.for_each_loss(rig.total_strips(), [&](std::uint64_t lost) {

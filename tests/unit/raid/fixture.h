@@ -34,6 +34,8 @@ inline const std::vector<Shape> kMoreShapes = {
     {"4+0", 4},  {"1+1", 2}, {"1+2", 3}, {"raid10", 4}, {"raid10", 8}, {"4+1", 5},  {"4+2", 6},
     {"8+3", 11}, {"2+2", 4}, {"3+3", 6}, {"raid4", 4},  {"raid5", 5},  {"raid6", 5}};
 
+inline constexpr std::uint32_t kBlock = 4096;
+
 struct RigOptions {
     std::uint32_t strip_bytes = 64 * 1024;
     std::uint32_t block_bytes = 4096;
@@ -45,6 +47,14 @@ struct RigOptions {
     bool volatile_cache = true;
     TimeNs spread = 0;
 };
+
+// Few stripes, for tests that go through all of them.
+inline RigOptions small_rig(std::uint32_t strip_bytes) {
+    RigOptions o;
+    o.strip_bytes = strip_bytes;
+    o.stripes = 6;
+    return o;
+}
 
 struct Rig {
     sim::World world;

@@ -4,7 +4,6 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
 using Kind = FaultEvent::Kind;
 
 std::uint64_t flushes(const Rig& rig) {

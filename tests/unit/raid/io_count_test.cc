@@ -4,8 +4,6 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
-
 std::string title(const Shape& shape) {
     return std::string(shape.text) + " on " + std::to_string(shape.members);
 }

@@ -6,8 +6,6 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
-
 // Random requests while `slots` move to spares; then everything reads right whatever else is lost.
 void move_under_load(const Shape& shape, unsigned count, bool lost, std::uint64_t seed,
                      unsigned reactors) {

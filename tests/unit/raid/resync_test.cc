@@ -4,15 +4,6 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
-
-RigOptions small() {
-    RigOptions o;
-    o.strip_bytes = 16 * 1024;
-    o.stripes = 6;
-    return o;
-}
-
 bool redundant(const Shape& shape) {
     return shape.text != std::string("4+0");
 }
@@ -22,7 +13,7 @@ bool redundant(const Shape& shape) {
 TEST_CASE("a torn stripe is found by a check and repaired by a resync, which trusts data") {
     for (const Shape& shape : kMoreShapes) {
         if (!redundant(shape)) continue;
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(16 * kKiB));
         CAPTURE(shape.text);
         const auto content = rig.fill();
         for (unsigned parity = rig.data_strips(); parity < rig.total_strips(); parity++) {
@@ -44,7 +35,7 @@ TEST_CASE("a torn stripe is found by a check and repaired by a resync, which tru
 
 TEST_CASE("a resync of stripes that agree writes nothing") {
     for (const Shape& shape : kMoreShapes) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(16 * kKiB));
         rig.fill();
         rig.reset_counters();
         for (std::uint32_t s = 0; s < rig.options.stripes; s++)
@@ -54,7 +45,7 @@ TEST_CASE("a resync of stripes that agree writes nothing") {
 }
 
 TEST_CASE("a resync with data lost changes nothing; with parity lost it repairs the others") {
-    Rig rig({"4+2", 6}, small());
+    Rig rig({"4+2", 6}, small_rig(16 * kKiB));
     rig.fill();
     rig.damage(1, 4);
     rig.damage(1, 5);
@@ -70,7 +61,7 @@ TEST_CASE("a resync with data lost changes nothing; with parity lost it repairs 
 }
 
 TEST_CASE("a resync of mirrored pairs goes on beside a pair that is lost") {
-    Rig rig({"raid10", 8}, small());
+    Rig rig({"raid10", 8}, small_rig(16 * kKiB));
     rig.fill();
     rig.damage(0, 6);  // the copy of strip 2
     rig.pool.set_lost(1ull << rig.member_of_strip(0, 1) | 1ull << rig.member_of_strip(0, 5));
@@ -82,7 +73,7 @@ TEST_CASE("a resync of mirrored pairs goes on beside a pair that is lost") {
 TEST_CASE("a check reports a degraded stripe as incomplete and compares what is left") {
     for (const Shape& shape : kMoreShapes) {
         if (!redundant(shape)) continue;
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(16 * kKiB));
         rig.fill();
         for (unsigned lost = 0; lost < rig.total_strips(); lost++) {
             rig.pool.set_lost(1ull << lost);
@@ -97,7 +88,7 @@ TEST_CASE("a stripe that may be torn is never written by delta, so its rows agre
     for (const Shape& shape :
          {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"8+3", 11}, Shape{"8+1", 9}}) {
         for (const bool by_flag : {false, true}) {
-            Rig rig(shape, small());
+            Rig rig(shape, small_rig(16 * kKiB));
             CAPTURE(shape.text, by_flag);
             auto content = rig.fill();
             raid::WriteFlags flags;
@@ -126,7 +117,7 @@ TEST_CASE("a stripe that may be torn is never written by delta, so its rows agre
 
 TEST_CASE(
     "a delta on a stripe that is not torn keeps parity right without reading the other strips") {
-    Rig rig({"8+2", 10}, small());
+    Rig rig({"8+2", 10}, small_rig(16 * kKiB));
     rig.fill();
     REQUIRE(rig.write(0, Rig::pattern(kBlock, 1)) == Errc::ok);
     CHECK(rig.engine.counters().delta_writes == 1);
@@ -138,7 +129,7 @@ TEST_CASE("in a torn stripe a block that cannot be read is not taken from one pa
         for (const bool damaged : {false, true}) {
             for (unsigned parity = 0; parity < scheme_of(shape.text, shape.members, 4096).parity_strips;
                  parity++) {
-                Rig rig(shape, small());
+                Rig rig(shape, small_rig(16 * kKiB));
                 CAPTURE(shape.text, damaged, parity);
                 const auto content = rig.fill();
                 rig.pool.torn.insert({rig.group.get(), 1});
@@ -170,7 +161,7 @@ TEST_CASE("in a torn stripe a block that cannot be read is not taken from one pa
 TEST_CASE("a check heals blocks that cannot be read") {
     for (const Shape& shape : kMoreShapes) {
         if (!redundant(shape)) continue;
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(16 * kKiB));
         const auto content = rig.fill();
         const unsigned parity = rig.data_strips();
         rig.devices[rig.member_of_strip(2, parity)]->add_latent_error(

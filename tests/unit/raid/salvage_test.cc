@@ -6,7 +6,6 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
 using Kind = FaultEvent::Kind;
 
 }  // namespace

@@ -11,8 +11,8 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 512;
-constexpr std::uint32_t kUnit = 4 * kBlock;  // consecutive blocks of one owner
+constexpr std::uint32_t kThreadBlock = 512;
+constexpr std::uint32_t kUnit = 4 * kThreadBlock;  // consecutive blocks of one owner
 constexpr unsigned kReactors = 3;
 constexpr unsigned kWorkers = 3;  // of each reactor
 constexpr unsigned kOwners = kReactors * kWorkers;
@@ -31,7 +31,7 @@ struct Shared {
           engine(pool, pool, options()) {
         std::vector<unsigned> slots;
         for (unsigned i = 0; i < shape.members + spares; i++) {
-            devices.push_back(std::make_unique<dev::MemDevice>(4 * kMiB, kBlock));
+            devices.push_back(std::make_unique<dev::MemDevice>(4 * kMiB, kThreadBlock));
             pool.add_member(i, *devices[i]);
             if (i < shape.members) slots.push_back(i);
         }
@@ -63,7 +63,8 @@ struct Owner {
         std::vector<std::byte> buffer(kUnit);
         for (unsigned i = 0; i < requests; i++) {
             const std::uint64_t first = rng.below(4), blocks = 1 + rng.below(4 - first);
-            const std::uint64_t at = random_unit(rng) + first * kBlock, bytes = blocks * kBlock;
+            const std::uint64_t at = random_unit(rng) + first * kThreadBlock,
+                                bytes = blocks * kThreadBlock;
             Quiescence::Scope scope(shared.engine.quiescence());
             if (rng.chance_percent(35)) {
                 const auto done =

@@ -7,17 +7,9 @@
 namespace xsan::test {
 namespace {
 
-constexpr std::uint32_t kBlock = 4096;
 using Kind = FaultEvent::Kind;
 // Of the places that a member may have in these loops, sanitizers see every fourth.
 constexpr unsigned kStep = std::min(kFewerRounds, 4u);
-
-RigOptions small() {
-    RigOptions o;
-    o.strip_bytes = 16 * 1024;
-    o.stripes = 6;
-    return o;
-}
 
 sim::FaultRule failing_writes(sim::FailedEffect effect, std::uint32_t times = UINT32_MAX) {
     sim::FaultRule rule;
@@ -62,7 +54,7 @@ TEST_CASE("a write is answered only after the loss of the member that failed it 
         if (shape.text == std::string("4+0")) continue;
         for (unsigned member = 0; member < shape.members; member++) {
             for (const auto effect : {sim::FailedEffect::nothing, sim::FailedEffect::torn}) {
-                Rig rig(shape, small());
+                Rig rig(shape, small_rig(16 * kKiB));
                 CAPTURE(shape.text, member);
                 auto content = rig.fill();
                 rig.pool.commit_time = 10 * kMillisecond;
@@ -83,7 +75,7 @@ TEST_CASE("a write is answered only after the loss of the member that failed it 
 
 TEST_CASE("P members that fail one write at the same time are all recorded") {
     for (const Shape& shape : kMoreShapes) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(16 * kKiB));
         const unsigned p = rig.scheme().losses_promised();
         if (p < 2) continue;
         CAPTURE(shape.text);
@@ -100,7 +92,7 @@ TEST_CASE("P members that fail one write at the same time are all recorded") {
 
 TEST_CASE("a write that fails once on a member that must stay is tried again and succeeds") {
     for (const Shape& shape : kMoreShapes) {
-        Rig rig(shape, small());
+        Rig rig(shape, small_rig(16 * kKiB));
         CAPTURE(shape.text);
         auto content = rig.fill();
         rig.pool.refuse_failures = true;
@@ -123,7 +115,7 @@ TEST_CASE("a degraded write that fails for good is an I/O error and changes no o
             for (unsigned first_lost = 0; first_lost < scheme.total_strips(); first_lost += p) {
                 for (unsigned failing = 0; failing < scheme.total_strips(); failing += kStep) {
                     for (unsigned written = 0; written < scheme.data_strips; written += 2) {
-                        Rig rig(shape, small());
+                        Rig rig(shape, small_rig(16 * kKiB));
                         const auto content = rig.fill();
                         std::uint64_t lost = 0;
                         for (unsigned i = 0; i < p; i++) {
@@ -165,7 +157,7 @@ TEST_CASE(
         for (unsigned failing = 0; failing < shape.members; failing++) {
             for (const auto effect : {sim::FailedEffect::nothing, sim::FailedEffect::everything,
                                       sim::FailedEffect::torn}) {
-                Rig rig(shape, small());
+                Rig rig(shape, small_rig(16 * kKiB));
                 const bool one_block = static_cast<int>(effect) % 2 == 0;
                 CAPTURE(shape.text, failing, static_cast<int>(effect));
                 const auto content = rig.fill();
@@ -195,7 +187,7 @@ TEST_CASE(
 TEST_CASE("a write that a device calls invalid is an error and never costs the member") {
     for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}}) {
         for (unsigned failing = 0; failing < shape.members; failing++) {
-            Rig rig(shape, small());
+            Rig rig(shape, small_rig(16 * kKiB));
             CAPTURE(shape.text, failing);
             const auto content = rig.fill();
             const unsigned member = rig.member_of_strip(1, failing);
@@ -222,7 +214,7 @@ TEST_CASE("after a refused write of a degraded stripe, what is lost but can stil
             for (unsigned lost = 0; lost < shape.members; lost += kStep) {
                 for (unsigned failing = 0; failing < shape.members; failing++) {
                     if (failing == lost) continue;
-                    Rig rig(shape, small());
+                    Rig rig(shape, small_rig(16 * kKiB));
                     CAPTURE(shape.text, lost, failing, static_cast<int>(effect));
                     const auto content = rig.fill();
                     rig.pool.set_lost(1ull << rig.member_of_strip(1, lost));
@@ -251,7 +243,7 @@ TEST_CASE("after a refused write of a degraded stripe, what is lost but can stil
 TEST_CASE("a stripe that cannot be made to agree after a refused write is told as torn") {
     for (const Shape& shape : {Shape{"4+1", 5}, Shape{"4+2", 6}, Shape{"raid10", 4}, Shape{"1+1", 2}}) {
         for (unsigned failing = 0; failing < shape.members; failing++) {
-            Rig rig(shape, small());
+            Rig rig(shape, small_rig(16 * kKiB));
             CAPTURE(shape.text, failing);
             const auto content = rig.fill();
             rig.pool.refuse_failures = true;
@@ -274,7 +266,7 @@ TEST_CASE("a stripe that cannot be made to agree after a refused write is told a
 }
 
 TEST_CASE("a striped write that fails is an I/O error") {
-    Rig rig({"4+0", 4}, small());
+    Rig rig({"4+0", 4}, small_rig(16 * kKiB));
     const auto content = rig.fill();
     rig.devices[rig.member_of(0)]->faults().add(failing_writes(sim::FailedEffect::nothing));
     CHECK(rig.write(0, Rig::pattern(kBlock, 1)) == Errc::io_error);

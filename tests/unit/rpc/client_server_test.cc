@@ -32,7 +32,7 @@ Task<Outcome<json>> answer_late(Caller, json) {
 }
 Task<Outcome<json>> answer_long(Caller, json) { co_return json(std::string(2 << 20, 'x')); }
 
-void fill(Dispatcher& dispatcher) {
+void fill_served(Dispatcher& dispatcher) {
     dispatcher.handle("ping", answer);
     dispatcher.handle("show", answer);
     dispatcher.handle("stop", answer);
@@ -62,7 +62,7 @@ std::string send_and_receive(int fd, const std::string& text) {
 }  // namespace
 
 TEST_CASE("calls over one connection are answered in order", "[rpc][server]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_served);
     Client client = connect(running);
     for (int i = 0; i < 100; i++) {
         const std::string name = "pool" + std::to_string(i);
@@ -78,7 +78,7 @@ TEST_CASE("calls over one connection are answered in order", "[rpc][server]") {
 }
 
 TEST_CASE("a long-running handler keeps nobody else waiting", "[rpc][server]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_served);
     std::atomic<bool> late_done{false};
     std::thread late([&] {
         auto client = Client::connect(running.path());
@@ -93,7 +93,7 @@ TEST_CASE("a long-running handler keeps nobody else waiting", "[rpc][server]") {
 }
 
 TEST_CASE("an answer larger than any socket buffer arrives whole", "[rpc][server]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_served);
     Client client = connect(running);
     auto result = client.call("version", json::object(), kTimeoutMs);
     REQUIRE(result);
@@ -101,7 +101,7 @@ TEST_CASE("an answer larger than any socket buffer arrives whole", "[rpc][server
 }
 
 TEST_CASE("hostile lines get one error each and the connection goes on", "[rpc][server]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_served);
     auto socket = connect_unix(running.path());
     REQUIRE(socket);
     const int fd = socket->get();
@@ -130,7 +130,7 @@ TEST_CASE("who is not the admin reads at most, as the kernel names the peer", "[
     ServerOptions options;
     options.group = "";
     options.admin_uid = ::geteuid() + 1;
-    const RunningServer running(options, fill);
+    const RunningServer running(options, fill_served);
     Client client = connect(running);
     auto refused = client.call("show", {{"pool", "a"}}, kTimeoutMs);
     REQUIRE(!refused);
@@ -142,7 +142,7 @@ TEST_CASE("a member of the group may read and nothing else", "[rpc][server]") {
     ServerOptions options;
     options.group = "root";
     options.admin_uid = 12345;
-    const RunningServer running(options, fill);
+    const RunningServer running(options, fill_served);
     Client client = connect(running);
     CHECK(client.call("show", {{"pool", "a"}}, kTimeoutMs));
     auto refused = client.call("stop", {{"pool", "a"}}, kTimeoutMs);
@@ -154,7 +154,7 @@ TEST_CASE("connections beyond the limit are told so, and freed ones can be used 
           "[rpc][server]") {
     ServerOptions options = admin_here();
     options.connections_max = 4;
-    RunningServer running(options, fill);
+    RunningServer running(options, fill_served);
     std::vector<Client> clients;
     for (int i = 0; i < 4; i++) {
         clients.push_back(connect(running));
@@ -180,7 +180,7 @@ TEST_CASE("the last connections are the admin's", "[rpc][server]") {
     options.admin_uid = 12345;
     options.connections_max = 4;
     options.admin_reserve = 3;
-    const RunningServer running(options, fill);
+    const RunningServer running(options, fill_served);
     Client first = connect(running);
     CHECK(first.call("ping", json::object(), kTimeoutMs));
     Client second = connect(running);
@@ -189,7 +189,7 @@ TEST_CASE("the last connections are the admin's", "[rpc][server]") {
 
 TEST_CASE("stop waits for the handlers that run, and drops idle and waiting clients",
           "[rpc][server]") {
-    RunningServer running(admin_here(), fill);
+    RunningServer running(admin_here(), fill_served);
     Client idle = connect(running);
     REQUIRE(idle.call("ping", json::object(), kTimeoutMs));
     auto busy = connect_unix(running.path());
@@ -210,7 +210,7 @@ TEST_CASE("stop waits for the handlers that run, and drops idle and waiting clie
 }
 
 TEST_CASE("clients that vanish in the middle of anything leave the server well", "[rpc][server]") {
-    RunningServer running(admin_here(), fill);
+    RunningServer running(admin_here(), fill_served);
     for (int i = 0; i < 100; i++) {
         auto socket = connect_unix(running.path());
         REQUIRE(socket);

@@ -6,34 +6,15 @@
 
 #include "rpc/json_guard.h"
 #include "support/catch.h"
+#include "unit/rpc/words.h"
 #include "xsanctl/arguments.h"
 
 using namespace xsan;
 using namespace xsan::ctl;
+using namespace xsan::test;
 using nlohmann::json;
 
 namespace {
-
-Outcome<CommandLine::Parsed> parse(const std::vector<std::string>& words) {
-    std::vector<const char*> argv = {"xsanctl"};
-    for (const auto& word : words) argv.push_back(word.c_str());
-    CommandLine command_line("/home/me");
-    return command_line.parse(static_cast<int>(argv.size()), argv.data());
-}
-
-Invocation invocation_of(const std::vector<std::string>& words) {
-    const auto parsed = parse(words);
-    if (!parsed) FAIL(parsed.error().message);
-    REQUIRE(parsed->invocation);
-    return *parsed->invocation;
-}
-
-std::string usage_error(const std::vector<std::string>& words) {
-    const auto parsed = parse(words);
-    REQUIRE(!parsed);
-    CHECK(parsed.error().message.find('\n') == std::string::npos);
-    return parsed.error().message;
-}
 
 json params_of(const char* text) { return *rpc::parse_json(text); }
 

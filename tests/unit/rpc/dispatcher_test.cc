@@ -43,7 +43,7 @@ std::string error_code(const json& reply) {
     return reply.contains("error") ? reply["error"]["data"]["code"].get<std::string>() : "";
 }
 
-void fill(Dispatcher& dispatcher) {
+void fill_handlers(Dispatcher& dispatcher) {
     dispatcher.handle("list", echo);
     dispatcher.handle("destroy", echo);
     dispatcher.handle("show", refuse);
@@ -54,14 +54,14 @@ void fill(Dispatcher& dispatcher) {
 
 TEST_CASE("a handler gets checked parameters and its result comes back", "[rpc][dispatcher]") {
     Dispatcher dispatcher;
-    fill(dispatcher);
+    fill_handlers(dispatcher);
     CHECK(call(dispatcher, kAdmin, "destroy", {{"pool", "a"}})["result"] ==
           json({{"pool", "a"}, {"yes", false}}));
 }
 
 TEST_CASE("failures carry the name of their error and its sentence", "[rpc][dispatcher]") {
     Dispatcher dispatcher;
-    fill(dispatcher);
+    fill_handlers(dispatcher);
     const json reply = call(dispatcher, kViewer, "show", {{"pool", "a"}});
     CHECK(error_code(reply) == "not_found");
     CHECK(reply["error"]["message"] == "no pool 'a'");
@@ -69,7 +69,7 @@ TEST_CASE("failures carry the name of their error and its sentence", "[rpc][disp
 
 TEST_CASE("a caller does what its role allows and learns nothing beyond", "[rpc][dispatcher]") {
     Dispatcher dispatcher;
-    fill(dispatcher);
+    fill_handlers(dispatcher);
     CHECK(error_code(call(dispatcher, kViewer, "list", json::object())).empty());
     CHECK(error_code(call(dispatcher, kViewer, "stop", {{"pool", "a"}})) == "permission");
     // The right is checked before the parameters: a viewer cannot probe an admin's methods.
@@ -81,7 +81,7 @@ TEST_CASE("a caller does what its role allows and learns nothing beyond", "[rpc]
 TEST_CASE("unknown methods, wrong parameters and what does not exist yet are told apart",
           "[rpc][dispatcher]") {
     Dispatcher dispatcher;
-    fill(dispatcher);
+    fill_handlers(dispatcher);
     const json unknown = call(dispatcher, kAdmin, "nosuch", json::object());
     CHECK(unknown["error"]["code"] == -32601);
     const json wrong = call(dispatcher, kAdmin, "stop", {{"pool", 7}});
@@ -94,7 +94,7 @@ TEST_CASE("unknown methods, wrong parameters and what does not exist yet are tol
 
 TEST_CASE("a notification is carried out and never answered", "[rpc][dispatcher]") {
     Dispatcher dispatcher;
-    fill(dispatcher);
+    fill_handlers(dispatcher);
     const int before = stops_seen;
     CHECK(dispatch(dispatcher, kAdmin,
                    R"({"jsonrpc":"2.0","method":"stop","params":{"pool":"a"}})").empty());

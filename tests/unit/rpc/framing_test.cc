@@ -9,7 +9,7 @@
 
 using namespace xsan;
 using namespace xsan::rpc;
-using Event = LineFramer::Event;
+using FrameEvent = LineFramer::Event;
 
 TEST_CASE("lines come out whole however the bytes arrive", "[rpc][framing]") {
     const std::string stream = "one\ntwo\r\n\n\r\nthree\nrest";
@@ -18,8 +18,8 @@ TEST_CASE("lines come out whole however the bytes arrive", "[rpc][framing]") {
         std::vector<std::string> lines;
         for (std::size_t at = 0; at < stream.size(); at += step) {
             framer.feed(std::string_view(stream).substr(at, step));
-            for (auto next = framer.next(); next.event != Event::none; next = framer.next()) {
-                REQUIRE(next.event == Event::line);
+            for (auto next = framer.next(); next.event != FrameEvent::none; next = framer.next()) {
+                REQUIRE(next.event == FrameEvent::line);
                 lines.push_back(next.line);
             }
         }
@@ -32,9 +32,9 @@ TEST_CASE("a line of exactly the limit passes and one byte more does not", "[rpc
     LineFramer framer(8);
     framer.feed("12345678\n123456789\nok\n");
     CHECK(framer.next().line == "12345678");
-    CHECK(framer.next().event == Event::too_long);
+    CHECK(framer.next().event == FrameEvent::too_long);
     CHECK(framer.next().line == "ok");
-    CHECK(framer.next().event == Event::none);
+    CHECK(framer.next().event == FrameEvent::none);
 }
 
 TEST_CASE("a line without an end is reported once and takes no memory", "[rpc][framing]") {
@@ -43,8 +43,8 @@ TEST_CASE("a line without an end is reported once and takes no memory", "[rpc][f
     const std::string block(600, 'x');
     for (int i = 0; i < 1000; i++) {
         framer.feed(block);
-        for (auto next = framer.next(); next.event != Event::none; next = framer.next()) {
-            CHECK(next.event == Event::too_long);
+        for (auto next = framer.next(); next.event != FrameEvent::none; next = framer.next()) {
+            CHECK(next.event == FrameEvent::too_long);
             reports++;
         }
         CHECK(framer.buffered_bytes() <= 1024 + block.size());
@@ -52,7 +52,7 @@ TEST_CASE("a line without an end is reported once and takes no memory", "[rpc][f
     CHECK(reports == 1);
     framer.feed("the end of it\nnext\n");
     CHECK(framer.next().line == "next");
-    CHECK(framer.next().event == Event::none);
+    CHECK(framer.next().event == FrameEvent::none);
 }
 
 TEST_CASE("framing agrees with a plain split for random streams", "[rpc][framing]") {
@@ -73,8 +73,8 @@ TEST_CASE("framing agrees with a plain split for random streams", "[rpc][framing
             const std::size_t step = 1 + rng.below(20);
             framer.feed(std::string_view(stream).substr(at, step));
             at += step;
-            for (auto next = framer.next(); next.event != Event::none; next = framer.next()) {
-                seen.push_back(next.event == Event::line ? next.line : "!");
+            for (auto next = framer.next(); next.event != FrameEvent::none; next = framer.next()) {
+                seen.push_back(next.event == FrameEvent::line ? next.line : "!");
             }
         }
         CAPTURE(round, stream);

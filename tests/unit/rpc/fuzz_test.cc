@@ -22,7 +22,9 @@ constexpr int kRounds = 10'000;
 constexpr int kRounds = 100'000;
 #endif
 
-Task<Outcome<json>> echo(Caller, json params) { co_return params; }
+Task<Outcome<json>> echo_fuzz(Caller, json params) {
+    co_return params;
+}
 
 std::string random_value(Rng& rng, int depth) {
     static constexpr std::array<const char*, 14> kScalars = {
@@ -79,7 +81,8 @@ void mutate(Rng& rng, std::string& text) {
 
 TEST_CASE("whatever the line, the answer is one well-formed line or none", "[rpc][fuzz]") {
     Dispatcher dispatcher;
-    for (const auto& method : methods()) dispatcher.handle(method.name, echo);
+    for (const auto& method : methods())
+        dispatcher.handle(method.name, echo_fuzz);
     constexpr std::uint64_t kSeed = 20261120;
     Rng rng(kSeed);
     int results = 0;

@@ -12,7 +12,7 @@ using nlohmann::json;
 
 namespace {
 
-BadRequest refusal(const std::string& line) {
+BadRequest message_refusal(const std::string& line) {
     auto request = parse_request(line);
     REQUIRE(!request.has_value());
     return request.error();
@@ -40,9 +40,9 @@ TEST_CASE("absent params are an empty object and an absent id makes a notificati
 
 TEST_CASE("malformed requests name their fault and keep the id where it can be read",
           "[rpc][message]") {
-    CHECK(refusal("hello").error.code == ErrorCode::parse_error);
-    CHECK(refusal("hello").id.is_null());
-    CHECK(refusal(R"({"jsonrpc":"2.0","id":1,"id":2,"method":"a"})").error.code ==
+    CHECK(message_refusal("hello").error.code == ErrorCode::parse_error);
+    CHECK(message_refusal("hello").id.is_null());
+    CHECK(message_refusal(R"({"jsonrpc":"2.0","id":1,"id":2,"method":"a"})").error.code ==
           ErrorCode::parse_error);
     const struct {
         const char* line;
@@ -63,12 +63,12 @@ TEST_CASE("malformed requests name their fault and keep the id where it can be r
     };
     for (const auto& c : cases) {
         CAPTURE(c.line);
-        const BadRequest bad = refusal(c.line);
+        const BadRequest bad = message_refusal(c.line);
         CHECK(bad.error.code == ErrorCode::invalid_request);
         CHECK(bad.error.message.find(c.words) != std::string::npos);
     }
-    CHECK(refusal(cases[2].line).id == 7);
-    CHECK(refusal(R"({"jsonrpc":"2.0","id":7,"method":"list","params":[1]})").error.code ==
+    CHECK(message_refusal(cases[2].line).id == 7);
+    CHECK(message_refusal(R"({"jsonrpc":"2.0","id":7,"method":"list","params":[1]})").error.code ==
           ErrorCode::invalid_params);
 }
 

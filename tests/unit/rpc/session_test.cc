@@ -34,7 +34,7 @@ Task<Outcome<json>> rebuild(rpc::Caller, json) {
 }
 Task<Outcome<json>> stuck_scrub(rpc::Caller, json) { co_return json{{"state", "failed"}}; }
 
-void fill(rpc::Dispatcher& dispatcher) {
+void fill_session(rpc::Dispatcher& dispatcher) {
     dispatcher.handle("volume.attach", device);
     dispatcher.handle("fail", refuse);
     dispatcher.handle("rebuild.status", rebuild);
@@ -44,7 +44,7 @@ void fill(rpc::Dispatcher& dispatcher) {
 }  // namespace
 
 TEST_CASE("exit codes tell done, refused and no daemon apart", "[rpc][xsanctl]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_session);
     const Ran done = run_words(running.path(), {"volume", "attach", "tank", "data"});
     CHECK(done.code == 0);
     CHECK(done.out == "/dev/ublkb7\n");
@@ -62,7 +62,7 @@ TEST_CASE("exit codes tell done, refused and no daemon apart", "[rpc][xsanctl]")
 }
 
 TEST_CASE("with --json results and errors are one line on standard output", "[rpc][xsanctl]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_session);
     const Ran done = run_words(running.path(), {"--json", "volume", "attach", "tank", "data"});
     CHECK(done.out == "{\"device\":\"/dev/ublkb7\"}\n");
     const Ran refused = run_words(running.path(), {"--json", "fail", "tank", "0"});
@@ -75,7 +75,7 @@ TEST_CASE("with --json results and errors are one line on standard output", "[rp
 }
 
 TEST_CASE("a wait polls until the end and says how it ended", "[rpc][xsanctl]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_session);
     polls = 0;
     const Ran waited = run_words(running.path(), {"rebuild", "tank", "wait"});
     CHECK(waited.code == 0);

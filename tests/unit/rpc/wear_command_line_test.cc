@@ -5,37 +5,20 @@
 
 #include "rpc/json_guard.h"
 #include "support/catch.h"
+#include "unit/rpc/words.h"
 #include "xsanctl/command_line.h"
 
 using namespace xsan;
 using namespace xsan::ctl;
+using namespace xsan::test;
 using nlohmann::json;
 using Action = Invocation::Action;
 
 namespace {
 
-Outcome<CommandLine::Parsed> parse(const std::vector<std::string>& words) {
-    std::vector<const char*> argv = {"xsanctl"};
-    for (const auto& word : words) argv.push_back(word.c_str());
-    CommandLine command_line("/home/me");
-    return command_line.parse(static_cast<int>(argv.size()), argv.data());
-}
-
 Invocation wear_call(std::vector<std::string> words) {
     words.insert(words.begin(), "wear");
-    const auto parsed = parse(words);
-    if (!parsed) FAIL(parsed.error().message);
-    REQUIRE(parsed->invocation);
-    return *parsed->invocation;
-}
-
-std::string refusal(const std::vector<std::string>& words) {
-    const auto parsed = parse(words);
-    CAPTURE(words);
-    REQUIRE(!parsed);
-    CHECK(parsed.error().code == Errc::invalid_argument);
-    CHECK(parsed.error().message.find('\n') == std::string::npos);
-    return parsed.error().message;
+    return invocation_of(words);
 }
 
 void check_call(const Invocation& made, const char* method, const char* params) {
@@ -53,8 +36,8 @@ TEST_CASE("commands of wear that take a pool alone mean the method of their name
         check_call(made, (std::string("wear.") + name).c_str(), R"({"pool":"tank"})");
         CHECK(made.action == Action::call);
         CHECK(!made.chart);
-        refusal({"wear", name});
-        refusal({"wear", name, "a/b"});
+        usage_error({"wear", name});
+        usage_error({"wear", name, "a/b"});
     }
 }
 
@@ -70,12 +53,12 @@ TEST_CASE("wear shows bars on demand and again and again", "[rpc][xsanctl][wear]
     CHECK(paced.interval_seconds == 0.5);
     CHECK(paced.count == 3);
     for (const char* interval : {"0", "0.05", "-1", "nan", "inf", "x", "", "1s", "86401"}) {
-        refusal({"wear", "watch", "tank", "--interval", interval});
+        usage_error({"wear", "watch", "tank", "--interval", interval});
     }
     for (const char* count : {"0", "-1", "1.5", "x", "", "18446744073709551616"}) {
-        refusal({"wear", "watch", "tank", "--count", count});
+        usage_error({"wear", "watch", "tank", "--count", count});
     }
-    refusal({"wear", "show", "tank", "--interval", "1"});
+    usage_error({"wear", "show", "tank", "--interval", "1"});
 }
 
 TEST_CASE("wear history asks for one member and writes a chart", "[rpc][xsanctl][wear]") {
@@ -86,8 +69,8 @@ TEST_CASE("wear history asks for one member and writes a chart", "[rpc][xsanctl]
     const auto chart = wear_call({"history", "tank", "--svg", "wear.svg"});
     CHECK(chart.action == Action::chart_history);
     CHECK(chart.file == "wear.svg");
-    refusal({"wear", "history", "tank", "--svg", ""});
-    refusal({"wear", "history", "tank", "--member", ""});
+    usage_error({"wear", "history", "tank", "--svg", ""});
+    usage_error({"wear", "history", "tank", "--member", ""});
 }
 
 TEST_CASE("wear policy and wear reset change what they name", "[rpc][xsanctl][wear]") {
@@ -96,8 +79,8 @@ TEST_CASE("wear policy and wear reset change what they name", "[rpc][xsanctl][we
     check_call(wear_call({"reset", "tank"}), "wear.reset", R"({"pool":"tank","history":false})");
     check_call(wear_call({"reset", "tank", "--member", "3", "--history"}), "wear.reset",
                R"({"pool":"tank","member":"3","history":true})");
-    refusal({"wear", "policy", "tank", ""});
-    refusal({"wear", "policy", "tank", "a", "b"});
+    usage_error({"wear", "policy", "tank", ""});
+    usage_error({"wear", "policy", "tank", "a", "b"});
 }
 
 TEST_CASE("wear set passes settings on, and a member's endurance as bytes",
@@ -113,29 +96,29 @@ TEST_CASE("wear set passes settings on, and a member's endurance as bytes",
                endurance);
     check_call(wear_call({"set", "tank", "endurance=0", "--member", "3"}), "wear.endurance",
                R"({"pool":"tank","member":"3","endurance_bytes":0})");
-    CHECK(refusal({"wear", "set", "tank", "gap"}) == "wear set: 'gap' is not KEY=VALUE");
-    CHECK(refusal({"wear", "set", "tank", "gap=1", "=2"}) == "wear set: '=2' is not KEY=VALUE");
-    CHECK(refusal({"wear", "set", "tank", "endurance=1T"}) ==
+    CHECK(usage_error({"wear", "set", "tank", "gap"}) == "wear set: 'gap' is not KEY=VALUE");
+    CHECK(usage_error({"wear", "set", "tank", "gap=1", "=2"}) == "wear set: '=2' is not KEY=VALUE");
+    CHECK(usage_error({"wear", "set", "tank", "endurance=1T"}) ==
           "wear set: endurance is a member's: say which with --member");
-    CHECK(refusal({"wear", "set", "tank", "gap=1", "--member", "3"}) ==
+    CHECK(usage_error({"wear", "set", "tank", "gap=1", "--member", "3"}) ==
           "wear set: with --member give endurance=SIZE and nothing else");
-    refusal({"wear", "set", "tank", "endurance=1T", "gap=1", "--member", "3"});
-    CHECK(refusal({"wear", "set", "tank", "endurance=much", "--member", "3"}).find("much") !=
+    usage_error({"wear", "set", "tank", "endurance=1T", "gap=1", "--member", "3"});
+    CHECK(usage_error({"wear", "set", "tank", "endurance=much", "--member", "3"}).find("much") !=
           std::string::npos);
-    refusal({"wear", "set", "tank", "endurance=-1", "--member", "3"});
-    refusal({"wear", "set", "tank", "endurance=", "--member", "3"});
-    refusal({"wear", "set", "tank"});
-    refusal({"wear", "set", "tank", "--member", "3"});
+    usage_error({"wear", "set", "tank", "endurance=-1", "--member", "3"});
+    usage_error({"wear", "set", "tank", "endurance=", "--member", "3"});
+    usage_error({"wear", "set", "tank"});
+    usage_error({"wear", "set", "tank", "--member", "3"});
 }
 
 TEST_CASE("wear predict asks for one threshold and checks it", "[rpc][xsanctl][wear]") {
     check_call(wear_call({"predict", "tank", "--threshold", "70"}), "wear.predict",
                R"({"pool":"tank","threshold":70})");
     CHECK(wear_call({"predict", "tank", "--check"}).action == Action::check_prediction);
-    CHECK(refusal({"wear", "predict", "tank", "--threshold", "101"}) ==
+    CHECK(usage_error({"wear", "predict", "tank", "--threshold", "101"}) ==
           "wear.predict: threshold: must be 1 to 100");
     for (const char* threshold : {"0", "-1", "80.5", "x", "", "80%"}) {
-        refusal({"wear", "predict", "tank", "--threshold", threshold});
+        usage_error({"wear", "predict", "tank", "--threshold", threshold});
     }
 }
 
@@ -147,13 +130,13 @@ TEST_CASE("wear export knows its format by the file's ending", "[rpc][xsanctl][w
     CHECK(wear_call({"export", "tank", "w.csv"}).format == "csv");
     CHECK(wear_call({"export", "tank", "w.csv", "--format", "json"}).format == "json");
     CHECK(wear_call({"export", "tank", "w", "--format", "csv"}).format == "csv");
-    CHECK(refusal({"wear", "export", "tank", "w"}) ==
+    CHECK(usage_error({"wear", "export", "tank", "w"}) ==
           "wear export: 'w' ends in neither .json nor .csv: say --format");
-    CHECK(refusal({"wear", "export", "tank", "w.csv", "--format", "xml"}) ==
+    CHECK(usage_error({"wear", "export", "tank", "w.csv", "--format", "xml"}) ==
           "wear export: --format 'xml' is not json or csv");
-    refusal({"wear", "export", "tank", "w.csv", "--format", ""});
-    refusal({"wear", "export", "tank", ""});
-    refusal({"wear", "export", "tank"});
+    usage_error({"wear", "export", "tank", "w.csv", "--format", ""});
+    usage_error({"wear", "export", "tank", ""});
+    usage_error({"wear", "export", "tank"});
 }
 
 TEST_CASE("events lists the last ones, those since a number, or follows",
@@ -168,12 +151,12 @@ TEST_CASE("events lists the last ones, those since a number, or follows",
     CHECK(follows->invocation->params["since"] == 0);
     CHECK(follows->invocation->wants_json);
     for (const char* since : {"-1", "x", "", "1.5", "9223372036854775808"}) {
-        refusal({"events", "tank", "--since", since});
+        usage_error({"events", "tank", "--since", since});
     }
-    refusal({"events"});
+    usage_error({"events"});
 }
 
 TEST_CASE("wear needs one of its commands", "[rpc][xsanctl][wear]") {
-    CHECK(refusal({"wear"}).find("command is missing") != std::string::npos);
-    CHECK(refusal({"wear", "level", "tank"}).find("level") != std::string::npos);
+    CHECK(usage_error({"wear"}).find("command is missing") != std::string::npos);
+    CHECK(usage_error({"wear", "level", "tank"}).find("level") != std::string::npos);
 }

@@ -30,14 +30,14 @@ CompareOptions small_options() {
     return options;
 }
 
-Outcome<CommandLine::Parsed> parse(std::vector<const char*> words) {
+Outcome<CommandLine::Parsed> parse_compare(std::vector<const char*> words) {
     words.insert(words.begin(), {"xsanctl", "wear", "compare"});
     CommandLine command_line("/");
     return command_line.parse(static_cast<int>(words.size()), words.data());
 }
 
-std::string refusal(const std::vector<const char*>& words) {
-    const auto parsed = parse(words);
+std::string compare_refusal(const std::vector<const char*>& words) {
+    const auto parsed = parse_compare(words);
     REQUIRE_FALSE(parsed.has_value());
     REQUIRE(parsed.error().code == Errc::invalid_argument);
     REQUIRE(parsed.error().message.find('\n') == std::string::npos);
@@ -151,28 +151,30 @@ TEST_CASE("a comparison is told as JSON, text, CSV and a chart", "[wear][compare
 
 TEST_CASE("wear compare needs no daemon and refuses wrong parameters in one line",
           "[wear][compare]") {
-    const auto parsed = parse({"--workload", "zipf:1.1", "--members", "8", "--ages", "unequal"});
+    const auto parsed =
+        parse_compare({"--workload", "zipf:1.1", "--members", "8", "--ages", "unequal"});
     REQUIRE(parsed.has_value());
     REQUIRE(parsed->invocation->action == Invocation::Action::compare_wear);
 
-    REQUIRE(refusal({"--scheme", "2"}).find("is not K+P") != std::string::npos);
-    REQUIRE(refusal({"--scheme", "40+1"}).find("data strips") != std::string::npos);
-    REQUIRE(refusal({"--workload", "zipf:x"}).find("no number") != std::string::npos);
-    REQUIRE(refusal({"--workload", "random"}).find("is not uniform") != std::string::npos);
-    REQUIRE(refusal({"--members", "2"}).find("needs 3 to 256") != std::string::npos);
-    REQUIRE(refusal({"--members", "4", "--ages", "1,2,3"}).find("for 4 members") !=
+    REQUIRE(compare_refusal({"--scheme", "2"}).find("is not K+P") != std::string::npos);
+    REQUIRE(compare_refusal({"--scheme", "40+1"}).find("data strips") != std::string::npos);
+    REQUIRE(compare_refusal({"--workload", "zipf:x"}).find("no number") != std::string::npos);
+    REQUIRE(compare_refusal({"--workload", "random"}).find("is not uniform") != std::string::npos);
+    REQUIRE(compare_refusal({"--members", "2"}).find("needs 3 to 256") != std::string::npos);
+    REQUIRE(compare_refusal({"--members", "4", "--ages", "1,2,3"}).find("for 4 members") !=
             std::string::npos);
-    REQUIRE(refusal({"--ages", "1,2,300"}).find("an age") != std::string::npos);
-    REQUIRE(refusal({"--ages", "1,,3"}).find("list of numbers") != std::string::npos);
-    REQUIRE(refusal({"--sizes", "1,1,0"}).find("a size") != std::string::npos);
-    REQUIRE(refusal({"--fill", "96"}).find("fill") != std::string::npos);
-    REQUIRE(refusal({"--growth", "nan"}).find("list of numbers") != std::string::npos);
-    REQUIRE(refusal({"--extents", "1.5"}).find("whole number") != std::string::npos);
-    REQUIRE(refusal({"--seed", "-1"}).find("whole number") != std::string::npos);
-    REQUIRE(refusal({"--replace", "9@1"}).find("members are 0 to 7") != std::string::npos);
-    REQUIRE(refusal({"--replace", "1"}).find("MEMBER@MONTH") != std::string::npos);
-    REQUIRE(refusal({"--writes-per-day", "0.001"}).find("years") != std::string::npos);
-    REQUIRE(refusal({"--trace", "/nowhere/at/all"}).find("cannot read") != std::string::npos);
-    REQUIRE(!refusal({"--relocate", "sometimes"}).empty());
-    REQUIRE(!refusal({"--unknown"}).empty());
+    REQUIRE(compare_refusal({"--ages", "1,2,300"}).find("an age") != std::string::npos);
+    REQUIRE(compare_refusal({"--ages", "1,,3"}).find("list of numbers") != std::string::npos);
+    REQUIRE(compare_refusal({"--sizes", "1,1,0"}).find("a size") != std::string::npos);
+    REQUIRE(compare_refusal({"--fill", "96"}).find("fill") != std::string::npos);
+    REQUIRE(compare_refusal({"--growth", "nan"}).find("list of numbers") != std::string::npos);
+    REQUIRE(compare_refusal({"--extents", "1.5"}).find("whole number") != std::string::npos);
+    REQUIRE(compare_refusal({"--seed", "-1"}).find("whole number") != std::string::npos);
+    REQUIRE(compare_refusal({"--replace", "9@1"}).find("members are 0 to 7") != std::string::npos);
+    REQUIRE(compare_refusal({"--replace", "1"}).find("MEMBER@MONTH") != std::string::npos);
+    REQUIRE(compare_refusal({"--writes-per-day", "0.001"}).find("years") != std::string::npos);
+    REQUIRE(compare_refusal({"--trace", "/nowhere/at/all"}).find("cannot read") !=
+            std::string::npos);
+    REQUIRE(!compare_refusal({"--relocate", "sometimes"}).empty());
+    REQUIRE(!compare_refusal({"--unknown"}).empty());
 }

@@ -59,7 +59,7 @@ TEST_CASE("cells have units and a dash for what is not known", "[xsanctl][wear][
 TEST_CASE("wear show tells what is in force and has a line for each member",
           "[xsanctl][wear][render]") {
     View view;
-    const std::string text = render("wear.show", answer_of(test::kShown), view);
+    const std::string text = ctl::render("wear.show", answer_of(test::kShown), view);
     CHECK(has(text, "pool tank  wear at 2026-11-25T09:46:40Z\n  policy       adaptive\n"));
     CHECK(has(text, "waiting, schedule 22:00-06:00, last plan 2026-11-25T09:46:40Z, levels wear\n"));
     CHECK(has(text, "3 waiting, 2 running, 120 done, 1 failed; 120G moved, at most 200M/s\n"));
@@ -74,13 +74,13 @@ TEST_CASE("wear show tells what is in force and has a line for each member",
                     "  100 in 258 d      85    1T  not healthy, slow, spare 5 %, 2 media errors\n"));
     CHECK(text.find('#') == text.find("#  PATH"));
     view.chart = true;
-    CHECK(has(render("wear.show", answer_of(test::kShown), view), "94.5  over 90\n"));
+    CHECK(has(ctl::render("wear.show", answer_of(test::kShown), view), "94.5  over 90\n"));
 }
 
 TEST_CASE("settings are wrapped where the terminal ends", "[xsanctl][wear][render]") {
     View view;
     view.width = 50;
-    const std::string text = render("wear.show", answer_of(test::kShown), view);
+    const std::string text = ctl::render("wear.show", answer_of(test::kShown), view);
     CHECK(has(text, "  settings     rate_max 209715200,\n"
                     "               schedule 22:00-06:00,\n"
                     "               spread_start 3, warn_at 80,90\n"));
@@ -89,16 +89,18 @@ TEST_CASE("settings are wrapped where the terminal ends", "[xsanctl][wear][rende
 TEST_CASE("history is a column for each member, or a line for each point where those do not fit",
           "[xsanctl][wear][render]") {
     const json history = answer_of(test::kHistory);
-    CHECK(render("wear.history", history) == "TIME                    #0    #3\n"
-                                             "2026-11-25T09:46:40Z  12.2     -\n"
-                                             "2026-11-26T09:46:40Z  12.5  94.5\n");
+    CHECK(ctl::render("wear.history", history) ==
+          "TIME                    #0    #3\n"
+          "2026-11-25T09:46:40Z  12.2     -\n"
+          "2026-11-26T09:46:40Z  12.5  94.5\n");
     View narrow;
     narrow.width = 30;
-    CHECK(render("wear.history", history, narrow) == "#  SERIAL  TIME                  WEAR\n"
-                                                     "0  xsan0   2026-11-25T09:46:40Z  12.2\n"
-                                                     "0  xsan0   2026-11-26T09:46:40Z  12.5\n"
-                                                     "3  a,\"b\"   2026-11-26T09:46:40Z  94.5\n");
-    CHECK(render("wear.history", answer_of(R"({"members":[{"index":0,"points":[]}]})")) ==
+    CHECK(ctl::render("wear.history", history, narrow) ==
+          "#  SERIAL  TIME                  WEAR\n"
+          "0  xsan0   2026-11-25T09:46:40Z  12.2\n"
+          "0  xsan0   2026-11-26T09:46:40Z  12.5\n"
+          "3  a,\"b\"   2026-11-26T09:46:40Z  94.5\n");
+    CHECK(ctl::render("wear.history", answer_of(R"({"members":[{"index":0,"points":[]}]})")) ==
           "no history yet\n");
 }
 
@@ -113,34 +115,37 @@ TEST_CASE("CSV has a header, a line for each point, and quotes what needs it",
 
 TEST_CASE("a plan lists its moves and what they write", "[xsanctl][wear][render]") {
     const json plan = answer_of(test::kPlan);
-    CHECK(render("wear.plan", plan) == "spread 12.4, predicted 9.1; wear is to be levelled\n"
-                                       "GROUP  SLOT  FROM  TO  REASON    GAIN\n"
-                                       "   17     1     3   6  wear       3.2\n"
-                                       " 1017     0     3  16  capacity   0.0\n"
-                                       "2 moves would write 1G\n");
-    CHECK(has(render("wear.balance", plan), "2 moves have begun and write 1G\n"));
-    CHECK(render("wear.plan", answer_of(R"({"levels_wear":false,"spread":1,"spread_predicted":1,
+    CHECK(ctl::render("wear.plan", plan) ==
+          "spread 12.4, predicted 9.1; wear is to be levelled\n"
+          "GROUP  SLOT  FROM  TO  REASON    GAIN\n"
+          "   17     1     3   6  wear       3.2\n"
+          " 1017     0     3  16  capacity   0.0\n"
+          "2 moves would write 1G\n");
+    CHECK(has(ctl::render("wear.balance", plan), "2 moves have begun and write 1G\n"));
+    CHECK(
+        ctl::render("wear.plan", answer_of(R"({"levels_wear":false,"spread":1,"spread_predicted":1,
                                             "moves":[],"bytes":0})")) ==
-          "spread 1.0, predicted 1.0; wear is level enough\nnothing to move\n");
+        "spread 1.0, predicted 1.0; wear is level enough\nnothing to move\n");
 }
 
 TEST_CASE("a prediction has days with their bounds, and tells never from not known",
           "[xsanctl][wear][render]") {
-    const std::string text = render("wear.predict", test::prediction(0));
+    const std::string text = ctl::render("wear.predict", test::prediction(0));
     CHECK(has(text, "80 POINTS"));
     CHECK(has(text, "0.020 (0.010 to 0.030)  475 d (317 d to 950 d)  975 d (650 d to never)\n"));
     CHECK(has(text, "0  /dev/nvme0n1  xsan0   12.3                       -                       -"
                     "                       -\n"));
-    CHECK(has(render("wear.predict", test::prediction(80)), "reached"));
-    CHECK(has(render("wear.predict", test::prediction(80)), "a member has reached 80 points\n"));
+    CHECK(has(ctl::render("wear.predict", test::prediction(80)), "reached"));
+    CHECK(
+        has(ctl::render("wear.predict", test::prediction(80)), "a member has reached 80 points\n"));
     json still = test::prediction(0);
     for (auto& one : still["members"][1]["thresholds"]) {
         one["days"] = nullptr;
         one["days_latest"] = nullptr;
     }
-    CHECK(has(render("wear.predict", still), "never (317 d at the earliest)"));
+    CHECK(has(ctl::render("wear.predict", still), "never (317 d at the earliest)"));
     for (auto& one : still["members"][1]["thresholds"]) one["days_earliest"] = nullptr;
-    CHECK(has(render("wear.predict", still), "  never      never\n"));
+    CHECK(has(ctl::render("wear.predict", still), "  never      never\n"));
 }
 
 TEST_CASE("a check tells the first threshold from the last", "[xsanctl][wear][render]") {
@@ -160,16 +165,17 @@ TEST_CASE("a check tells the first threshold from the last", "[xsanctl][wear][re
 }
 
 TEST_CASE("what changes something says what holds now", "[xsanctl][wear][render]") {
-    CHECK(render("wear.policy", answer_of(R"({"policy":"load","policies":["load","mixed"]})")) ==
-          "policy load (others: mixed)\n");
-    CHECK(render("wear.set", answer_of(R"({"settings":{"gap":5,"warn_at":"80,90"}})")) ==
+    CHECK(
+        ctl::render("wear.policy", answer_of(R"({"policy":"load","policies":["load","mixed"]})")) ==
+        "policy load (others: mixed)\n");
+    CHECK(ctl::render("wear.set", answer_of(R"({"settings":{"gap":5,"warn_at":"80,90"}})")) ==
           "SETTING  VALUE\ngap      5\nwarn_at  80,90\n");
-    CHECK(render("wear.endurance", answer_of(R"({"index":3,"endurance_bytes":1099511627776,
+    CHECK(ctl::render("wear.endurance", answer_of(R"({"index":3,"endurance_bytes":1099511627776,
               "endurance_origin":"configured"})")) == "member 3 is rated for 1T (configured)\n");
-    CHECK(render("wear.reset", answer_of(R"({"members":[0,3]})")) ==
+    CHECK(ctl::render("wear.reset", answer_of(R"({"members":[0,3]})")) ==
           "the accounts of members 0 3 begin anew\n");
     for (const char* method : {"wear.start", "wear.stop", "wear.pause", "wear.resume"}) {
-        CHECK(render(method, answer_of(R"({"task":{"state":"paused","schedule":"always",
+        CHECK(ctl::render(method, answer_of(R"({"task":{"state":"paused","schedule":"always",
                   "moves_waiting":3,"moves_running":0}})")) ==
               "wear leveling is paused, schedule always; 3 moves waiting, 0 running\n");
     }
@@ -193,7 +199,7 @@ TEST_CASE("answers of unexpected shape are shown as far as they go", "[xsanctl][
                   "moves":[3],"events":[{},null,{"number":"x","time":1e300}],"hottest":[0],
                   "thresholds":[null,"x",80],"policies":[1],"wear":3,"settings":{"warn_at":{}}})"}) {
             CAPTURE(method.name, result);
-            CHECK_NOTHROW(render(method.name, answer_of(result), view));
+            CHECK_NOTHROW(ctl::render(method.name, answer_of(result), view));
             CHECK_NOTHROW(wear::history_csv(answer_of(result)));
             CHECK_NOTHROW(wear::history_svg(answer_of(result)));
             CHECK_NOTHROW(wear::check_prediction(answer_of(result)));

@@ -51,7 +51,7 @@ Task<Outcome<json>> events(rpc::Caller, json params) {
     co_return answer;
 }
 
-void fill(rpc::Dispatcher& dispatcher) {
+void fill_wear(rpc::Dispatcher& dispatcher) {
     dispatcher.handle("wear.show", show);
     dispatcher.handle("wear.history", history);
     dispatcher.handle("wear.predict", predict);
@@ -78,7 +78,7 @@ class TemporaryFile {
 }  // namespace
 
 TEST_CASE("a check's exit code says which threshold is reached", "[rpc][xsanctl][wear]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_wear);
     const auto code_of = [&](const char* pool) {
         return run_words(running.path(), {"wear", "predict", pool, "--check"}).code;
     };
@@ -96,7 +96,7 @@ TEST_CASE("a check's exit code says which threshold is reached", "[rpc][xsanctl]
 }
 
 TEST_CASE("an export has everything, or is not there", "[rpc][xsanctl][wear]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_wear);
     const TemporaryFile file;
     const std::string path = file.path();
     const Ran gone =
@@ -129,7 +129,7 @@ TEST_CASE("an export has everything, or is not there", "[rpc][xsanctl][wear]") {
 }
 
 TEST_CASE("a chart of the history goes to its file", "[rpc][xsanctl][wear]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_wear);
     const TemporaryFile file;
     const std::string path = file.path();
     const Ran done = run_words(running.path(), {"wear", "history", "tank", "--svg", path.c_str()});
@@ -139,7 +139,7 @@ TEST_CASE("a chart of the history goes to its file", "[rpc][xsanctl][wear]") {
 }
 
 TEST_CASE("watching ends after as many as were asked for", "[rpc][xsanctl][wear]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_wear);
     const Ran watched = run_words(running.path(), {"wear", "watch", "tank", "--interval", "0.1",
                                                    "--count", "2", "--json"});
     CHECK(watched.code == 0);
@@ -151,7 +151,7 @@ TEST_CASE("watching ends after as many as were asked for", "[rpc][xsanctl][wear]
 }
 
 TEST_CASE("following ends with one line when the pool is gone", "[rpc][xsanctl][wear]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_wear);
     asked = 0;
     const Ran followed = run_words(running.path(), {"events", "going", "--follow", "--json",
                                                     "--since", "4999"});
@@ -167,7 +167,7 @@ TEST_CASE("following ends with one line when the pool is gone", "[rpc][xsanctl][
 }
 
 TEST_CASE("what the daemon cannot do yet is told in one line", "[rpc][xsanctl][wear]") {
-    const RunningServer running(admin_here(), fill);
+    const RunningServer running(admin_here(), fill_wear);
     const Ran later = run_words(running.path(), {"wear", "balance", "tank"});
     CHECK(later.code == 1);
     CHECK(later.err == "xsanctl: this version of xsand cannot do 'wear.balance' yet\n");

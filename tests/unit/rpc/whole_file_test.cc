@@ -39,7 +39,7 @@ std::string content_of(const std::string& path) {
     return text.str();
 }
 
-std::string refusal(const std::string& path) {
+std::string file_refusal(const std::string& path) {
     const auto written = write_whole_file(path, "new");
     REQUIRE(!written);
     CHECK(written.error().message.find('\n') == std::string::npos);
@@ -81,12 +81,12 @@ TEST_CASE("what cannot be written is refused in one line and nothing is left",
     const Folder folder;
     fs::create_directory(folder / "d");
     REQUIRE(::symlink("nowhere", (folder / "dangling").c_str()) == 0);
-    CHECK(refusal(folder / "no/file").find("No such file or directory") != std::string::npos);
-    CHECK(refusal(folder / "d").find("is no regular file") != std::string::npos);
-    CHECK(refusal(folder / "new/").find("cannot write") != std::string::npos);
-    CHECK(refusal(folder / "dangling").find("is no regular file") != std::string::npos);
-    CHECK(refusal("/dev/null").find("is no regular file") != std::string::npos);
-    CHECK(refusal("").find("cannot write ''") != std::string::npos);
-    CHECK(refusal("/proc/nosuch").find("cannot write") != std::string::npos);
+    CHECK(file_refusal(folder / "no/file").find("No such file or directory") != std::string::npos);
+    CHECK(file_refusal(folder / "d").find("is no regular file") != std::string::npos);
+    CHECK(file_refusal(folder / "new/").find("cannot write") != std::string::npos);
+    CHECK(file_refusal(folder / "dangling").find("is no regular file") != std::string::npos);
+    CHECK(file_refusal("/dev/null").find("is no regular file") != std::string::npos);
+    CHECK(file_refusal("").find("cannot write ''") != std::string::npos);
+    CHECK(file_refusal("/proc/nosuch").find("cannot write") != std::string::npos);
     CHECK(folder.entries() == 2);
 }

@@ -7,17 +7,14 @@
 #include <vector>
 
 #include "support/catch.h"
+#include "unit/sim/device_fixture.h"
 
 using namespace xsan::sim;
+using namespace xsan::sim::test;
 
 namespace {
 
-constexpr std::uint32_t kBlock = 64;
 constexpr ChoiceLabel kCrash{Subsystem::crash, 0};
-
-std::vector<std::byte> blocks(std::size_t count, char fill) {
-    return std::vector<std::byte>(count * kBlock, static_cast<std::byte>(fill));
-}
 
 // One letter per block; '.' for zeros, '?' for a block that is not uniform (a tear inside a block).
 std::string text(const SparseImage& image, std::size_t count) {

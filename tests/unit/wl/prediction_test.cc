@@ -12,37 +12,37 @@ using namespace xsan;
 using namespace xsan::wl;
 
 namespace {
-constexpr double kDay = 86400;
+constexpr double kDaySeconds = 86400;
 }
 
 TEST_CASE("a straight line is found, and when it reaches a threshold", "[wl][prediction]") {
     std::vector<WearPoint> points;
     for (int day = 0; day <= 100; day++)
-        points.push_back({day * kDay, 10 + 0.1 * day});
-    const auto trend = wear_trend(points, 1000 * kDay, 0);
+        points.push_back({day * kDaySeconds, 10 + 0.1 * day});
+    const auto trend = wear_trend(points, 1000 * kDaySeconds, 0);
     REQUIRE(trend.has_value());
     REQUIRE(trend->wear == Approx(20));
-    REQUIRE(trend->rate * kDay == Approx(0.1));
+    REQUIRE(trend->rate * kDaySeconds == Approx(0.1));
     const auto time = time_to_wear(*trend, 80);
-    REQUIRE(time->expected_seconds / kDay == Approx(600));
-    REQUIRE(time->earliest_seconds / kDay == Approx(600));
-    REQUIRE(*time->latest_seconds / kDay == Approx(600));
+    REQUIRE(time->expected_seconds / kDaySeconds == Approx(600));
+    REQUIRE(time->earliest_seconds / kDaySeconds == Approx(600));
+    REQUIRE(*time->latest_seconds / kDaySeconds == Approx(600));
     REQUIRE(time_to_wear(*trend, 15)->expected_seconds == 0);
-    REQUIRE_FALSE(wear_trend(std::span(points).first(2), 1000 * kDay, 0).has_value());
+    REQUIRE_FALSE(wear_trend(std::span(points).first(2), 1000 * kDaySeconds, 0).has_value());
     const std::vector<WearPoint> at_once(5, {1, 1});
-    REQUIRE_FALSE(wear_trend(at_once, kDay, 0).has_value());
+    REQUIRE_FALSE(wear_trend(at_once, kDaySeconds, 0).has_value());
     const std::vector<WearPoint> flat{{0, 5}, {1, 5}, {2, 5}};
-    REQUIRE_FALSE(time_to_wear(*wear_trend(flat, kDay, 0), 80).has_value());
+    REQUIRE_FALSE(time_to_wear(*wear_trend(flat, kDaySeconds, 0), 80).has_value());
 }
 
 TEST_CASE("only the window counts", "[wl][prediction]") {
     std::vector<WearPoint> points;
     for (int day = 0; day < 50; day++)
-        points.push_back({day * kDay, 0.0});
+        points.push_back({day * kDaySeconds, 0.0});
     for (int day = 50; day <= 80; day++)
-        points.push_back({day * kDay, day - 50.0});
-    REQUIRE(wear_trend(points, 20 * kDay, 0)->rate * kDay == Approx(1));
-    REQUIRE(wear_trend(points, 80 * kDay, 0)->rate * kDay < 0.5);
+        points.push_back({day * kDaySeconds, day - 50.0});
+    REQUIRE(wear_trend(points, 20 * kDaySeconds, 0)->rate * kDaySeconds == Approx(1));
+    REQUIRE(wear_trend(points, 80 * kDaySeconds, 0)->rate * kDaySeconds < 0.5);
 }
 
 TEST_CASE("the confidence interval holds the true rate in about 95 of 100 histories",
@@ -55,18 +55,19 @@ TEST_CASE("the confidence interval holds the true rate in about 95 of 100 histor
             double noise = -6;  // the sum of twelve uniform numbers is nearly normal
             for (int i = 0; i < 12; i++)
                 noise += static_cast<double>(rng.below(1 << 20)) / (1 << 20);
-            points.push_back({day * kDay, 0.5 * day + noise});
+            points.push_back({day * kDaySeconds, 0.5 * day + noise});
         }
-        const auto trend = wear_trend(points, 1000 * kDay, 0);
-        held += trend->rate_low * kDay <= 0.5 && 0.5 <= trend->rate_high * kDay ? 1 : 0;
+        const auto trend = wear_trend(points, 1000 * kDaySeconds, 0);
+        held +=
+            trend->rate_low * kDaySeconds <= 0.5 && 0.5 <= trend->rate_high * kDaySeconds ? 1 : 0;
     }
     REQUIRE(held >= 925);
     REQUIRE(held <= 975);
 }
 
 TEST_CASE("readings in whole points never look exact", "[wl][prediction]") {
-    const std::vector<WearPoint> same{{0, 5}, {kDay, 5}, {2 * kDay, 5}};
-    const auto trend = wear_trend(same, 10 * kDay, 1);
+    const std::vector<WearPoint> same{{0, 5}, {kDaySeconds, 5}, {2 * kDaySeconds, 5}};
+    const auto trend = wear_trend(same, 10 * kDaySeconds, 1);
     REQUIRE(trend->rate == Approx(0).margin(1e-12));
     REQUIRE(trend->rate_high > 0);
     REQUIRE(trend->rate_low < 0);

@@ -21,7 +21,9 @@ constexpr double kWatchSeconds = 2;
 constexpr std::int64_t kEventsMost = 4096;  // of one answer
 constexpr std::string_view kEnduranceKey = "endurance=";
 
-Failure usage(std::string message) { return {Errc::invalid_argument, std::move(message)}; }
+Failure bad_argument(std::string message) {
+    return {Errc::invalid_argument, std::move(message)};
+}
 
 // All of the text as a number; the check of the parameters says which it may be.
 template <class Number>
@@ -30,8 +32,8 @@ Outcome<Number> number_of_text(const std::string& text, const char* option) {
     const char* const end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, number);
     if (error != std::errc() || stop != end) {
-        return usage(fmt::format("{} '{}' is not a {}number", option, quotable(text),
-                                 std::is_integral_v<Number> ? "whole " : ""));
+        return bad_argument(fmt::format("{} '{}' is not a {}number", option, quotable(text),
+                                        std::is_integral_v<Number> ? "whole " : ""));
     }
     return number;
 }
@@ -58,12 +60,13 @@ Outcome<Invocation> CommandLine::wear_watch() const {
         XSAN_TRY(invocation.interval_seconds, number_of_text<double>(*wear_.interval, "--interval"));
         // A comparison that also a NaN fails.
         if (!(invocation.interval_seconds >= kIntervalLeast && invocation.interval_seconds <= kIntervalMost)) {
-            return usage(fmt::format("--interval must be {} to {} seconds", kIntervalLeast, kIntervalMost));
+            return bad_argument(
+                fmt::format("--interval must be {} to {} seconds", kIntervalLeast, kIntervalMost));
         }
     }
     if (wear_.count) {
         XSAN_TRY(invocation.count, number_of_text<std::uint64_t>(*wear_.count, "--count"));
-        if (invocation.count == 0) return usage("--count must be at least 1");
+        if (invocation.count == 0) return bad_argument("--count must be at least 1");
     }
     return invocation;
 }
@@ -72,7 +75,7 @@ Outcome<Invocation> CommandLine::wear_history() const {
     Invocation invocation = on_pool("wear.history");
     put_member(invocation.params);
     if (wear_.svg) {
-        if (wear_.svg->empty()) return usage("wear history: the file's name is empty");
+        if (wear_.svg->empty()) return bad_argument("wear history: the file's name is empty");
         invocation.action = Action::chart_history;
         invocation.file = *wear_.svg;
     }
@@ -84,10 +87,10 @@ Outcome<Invocation> CommandLine::wear_set() const {
     for (const std::string& word : wear_.settings) {
         const auto equals = word.find('=');
         if (equals == std::string::npos || equals == 0) {
-            return usage(fmt::format("wear set: '{}' is not KEY=VALUE", quotable(word)));
+            return bad_argument(fmt::format("wear set: '{}' is not KEY=VALUE", quotable(word)));
         }
         if (word.starts_with(kEnduranceKey) && !wear_.member) {
-            return usage("wear set: endurance is a member's: say which with --member");
+            return bad_argument("wear set: endurance is a member's: say which with --member");
         }
     }
     if (!wear_.member) {
@@ -96,10 +99,10 @@ Outcome<Invocation> CommandLine::wear_set() const {
         return invocation;
     }
     if (wear_.settings.size() != 1 || !wear_.settings[0].starts_with(kEnduranceKey)) {
-        return usage("wear set: with --member give endurance=SIZE and nothing else");
+        return bad_argument("wear set: with --member give endurance=SIZE and nothing else");
     }
     const auto size = parse_size(std::string_view(wear_.settings[0]).substr(kEnduranceKey.size()));
-    if (!size) return usage(fmt::format("wear set: endurance: {}", size.error().message));
+    if (!size) return bad_argument(fmt::format("wear set: endurance: {}", size.error().message));
     Invocation invocation = on_pool("wear.endurance");
     put_member(invocation.params);
     invocation.params["endurance_bytes"] = *size;
@@ -117,7 +120,8 @@ Outcome<Invocation> CommandLine::wear_export() const {
     Invocation invocation = on_pool("wear.show");  // the first of its calls
     invocation.action = Action::export_wear;
     invocation.file = wear_.file;
-    if (wear_.format && wear_.format->empty()) return usage("wear export: --format is empty");
+    if (wear_.format && wear_.format->empty())
+        return bad_argument("wear export: --format is empty");
     XSAN_TRY(invocation.format, wear::export_format(wear_.format.value_or(""), wear_.file));
     return invocation;
 }

@@ -15,10 +15,6 @@
 namespace xsan::ctl::wear {
 namespace {
 
-Failure usage(std::string message) {
-    return {Errc::invalid_argument, "wear compare: " + std::move(message)};
-}
-
 // Sets `value` when the option was given.
 template <class Value>
 Outcome<void> set_number(const std::string& text, const char* option, Value& value) {
@@ -27,8 +23,8 @@ Outcome<void> set_number(const std::string& text, const char* option, Value& val
     const double number = numbers[0];
     const bool is_whole = number >= 0 && number <= 4e9 && number == std::floor(number);
     if (numbers.size() != 1 || (std::is_integral_v<Value> && !is_whole)) {
-        return usage(fmt::format("{} '{}' is not a {}number", option, quotable(text),
-                                 std::is_integral_v<Value> ? "whole " : ""));
+        return bad_compare(fmt::format("{} '{}' is not a {}number", option, quotable(text),
+                                       std::is_integral_v<Value> ? "whole " : ""));
     }
     value = static_cast<Value>(number);
     return {};
@@ -53,7 +49,7 @@ Outcome<std::string> read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     std::ostringstream text;
     text << in.rdbuf();
-    if (!in.good()) return usage(fmt::format("cannot read '{}'", quotable(path)));
+    if (!in.good()) return bad_compare(fmt::format("cannot read '{}'", quotable(path)));
     return text.str();
 }
 

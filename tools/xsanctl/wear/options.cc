@@ -12,10 +12,6 @@
 namespace xsan::ctl::wear {
 namespace {
 
-Failure usage(std::string message) {
-    return {Errc::invalid_argument, "wear compare: " + std::move(message)};
-}
-
 // A whole text as one finite number.
 bool parse_number(const std::string& text, double& value) {
     char* end = nullptr;
@@ -35,11 +31,15 @@ constexpr double kUnequalFixed[] = {0, 5, 10, 20, 30, 40, 50, 60};
 
 }  // namespace
 
+Failure bad_compare(std::string message) {
+    return {Errc::invalid_argument, "wear compare: " + std::move(message)};
+}
+
 Outcome<void> parse_workload(const std::string& text, CompareOptions& options) {
     const std::string kind = text.substr(0, text.find(':'));
     const bool has_theta = kind.size() < text.size();
     if (has_theta && !parse_number(text.substr(kind.size() + 1), options.theta)) {
-        return usage(fmt::format("'{}' has no number behind the colon", quotable(text)));
+        return bad_compare(fmt::format("'{}' has no number behind the colon", quotable(text)));
     }
     if (kind == "zipf" || kind == "mixed") {
         options.workload = kind == "zipf" ? WorkloadKind::zipf : WorkloadKind::mixed;
@@ -49,8 +49,8 @@ Outcome<void> parse_workload(const std::string& text, CompareOptions& options) {
         options.workload = kind == "uniform" ? WorkloadKind::uniform : WorkloadKind::sequential;
         return {};
     }
-    return usage(fmt::format("workload '{}' is not uniform, zipf:THETA, sequential or mixed:THETA",
-                             quotable(text)));
+    return bad_compare(fmt::format(
+        "workload '{}' is not uniform, zipf:THETA, sequential or mixed:THETA", quotable(text)));
 }
 
 Outcome<std::vector<double>> parse_numbers(const std::string& text, const std::string& what) {
@@ -60,7 +60,8 @@ Outcome<std::vector<double>> parse_numbers(const std::string& text, const std::s
         const std::size_t comma = std::min(text.find(',', from), text.size());
         double number = 0;
         if (!parse_number(text.substr(from, comma - from), number)) {
-            return usage(fmt::format("{} '{}' is not a list of numbers", what, quotable(text)));
+            return bad_compare(
+                fmt::format("{} '{}' is not a list of numbers", what, quotable(text)));
         }
         numbers.push_back(number);
         from = comma + 1;
@@ -81,7 +82,7 @@ Outcome<std::vector<double>> parse_ages(const std::string& text, unsigned member
     }
     XSAN_TRY(auto ages, parse_numbers(text, "ages"));
     if (members != 0 && ages.size() != members) {
-        return usage(fmt::format("{} ages are given for {} members", ages.size(), members));
+        return bad_compare(fmt::format("{} ages are given for {} members", ages.size(), members));
     }
     return ages;
 }
@@ -92,7 +93,7 @@ Outcome<Replacement> parse_replacement(const std::string& text) {
     const bool has_both = at < text.size();
     if (!has_both || !parse_count(text.substr(0, at), replacement.member) ||
         !parse_count(text.substr(at + 1), replacement.month)) {
-        return usage(fmt::format("replacement '{}' is not MEMBER@MONTH", quotable(text)));
+        return bad_compare(fmt::format("replacement '{}' is not MEMBER@MONTH", quotable(text)));
     }
     return replacement;
 }
@@ -102,7 +103,7 @@ Outcome<void> parse_scheme(const std::string& text, CompareOptions& options) {
     const bool has_both = at < text.size();
     if (!has_both || !parse_count(text.substr(0, at), options.data_strips) ||
         !parse_count(text.substr(at + 1), options.parity_strips)) {
-        return usage(fmt::format("scheme '{}' is not K+P, such as 2+1", quotable(text)));
+        return bad_compare(fmt::format("scheme '{}' is not K+P, such as 2+1", quotable(text)));
     }
     return {};
 }
@@ -111,17 +112,17 @@ Outcome<void> check_options(const CompareOptions& o) {
     const auto range = [](const char* name, double value, double low,
                           double high) -> Outcome<void> {
         if (value >= low && value <= high) return {};
-        return usage(fmt::format("{} must be from {} to {}, not {}", name, low, high, value));
+        return bad_compare(fmt::format("{} must be from {} to {}, not {}", name, low, high, value));
     };
     XSAN_TRY_VOID(range("data strips", o.data_strips, 1, 32));
     XSAN_TRY_VOID(range("parity strips", o.parity_strips, 0, 8));
     const unsigned strips = o.data_strips + o.parity_strips;
     if (o.ages.size() < strips || o.ages.size() > 256) {
-        return usage(fmt::format("scheme {}+{} needs {} to 256 members, not {}", o.data_strips,
-                                 o.parity_strips, strips, o.ages.size()));
+        return bad_compare(fmt::format("scheme {}+{} needs {} to 256 members, not {}",
+                                       o.data_strips, o.parity_strips, strips, o.ages.size()));
     }
     if (o.sizes.size() != o.ages.size()) {
-        return usage(
+        return bad_compare(
             fmt::format("{} sizes are given for {} members", o.sizes.size(), o.ages.size()));
     }
     for (const double age : o.ages)
@@ -139,17 +140,19 @@ Outcome<void> check_options(const CompareOptions& o) {
     XSAN_TRY_VOID(range("churn in percent", 100 * o.churn, 0, 100));
     const double days = o.growth / 100 * o.rated_writes / o.writes_per_day;
     if (days > 36500) {
-        return usage(
+        return bad_compare(
             fmt::format("this growth takes {:.0f} years of {} drive writes a day: at most "
                         "100 are simulated",
                         days / 365, o.writes_per_day));
     }
     const double extents = std::accumulate(o.sizes.begin(), o.sizes.end(), 0.0) * o.extents;
-    if (extents > 1e6) return usage("more than a million extents in all: give fewer --extents");
+    if (extents > 1e6)
+        return bad_compare("more than a million extents in all: give fewer --extents");
     for (const Replacement& r : o.replacements) {
         if (r.member >= o.ages.size() || r.month == 0) {
-            return usage(fmt::format("replacement {}@{}: members are 0 to {}, months begin at 1",
-                                     r.member, r.month, o.ages.size() - 1));
+            return bad_compare(
+                fmt::format("replacement {}@{}: members are 0 to {}, months begin at 1", r.member,
+                            r.month, o.ages.size() - 1));
         }
     }
     return {};

@@ -11,6 +11,7 @@
 namespace xsan::ctl::wear {
 
 inline constexpr unsigned kDaysPerMonth = 30;
+inline constexpr double kDaySeconds = 86400;
 
 enum class WorkloadKind : std::uint8_t { uniform, zipf, sequential, mixed, trace };
 enum class Relocation : std::uint8_t { by_policy, never, always };
@@ -19,6 +20,9 @@ struct Replacement {
     unsigned member = 0;
     unsigned month = 0;  // > 0, from the start
 };
+
+// What is wrong with the arguments of `wear compare`.
+Failure bad_compare(std::string message);
 
 struct CompareOptions {
     unsigned data_strips = 2;

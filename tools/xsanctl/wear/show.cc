@@ -101,7 +101,7 @@ std::string next_of(const json& member) {
     return threshold + " in " + days_text(days);
 }
 
-std::string rate_of(const json& member) {
+std::string write_rate_of(const json& member) {
     const std::string rate = amount_of(member, "rate_bytes");
     return rate == "-" ? rate : rate + "/s";
 }
@@ -127,7 +127,7 @@ std::string members_table(const json& members) {
                        printable(text_of(member, "serial")), text_of(member, "state"),
                        points_of(member, "wear", 1), text_of(member, "source"),
                        amount_of(member, "endurance_bytes") + (is_assumed ? "?" : ""),
-                       amount_of(member, "written_bytes"), rate_of(member),
+                       amount_of(member, "written_bytes"), write_rate_of(member),
                        points_of(member, "rate_points_per_day", 3), next_of(member),
                        percent_of(member, "fill"), amount_of(member, "size_bytes"),
                        note_of(member)});

@@ -19,7 +19,6 @@
 namespace xsan::ctl::wear {
 namespace {
 
-constexpr double kDaySeconds = 86400;
 constexpr double kExtentBytes = static_cast<double>(kGiB);  // only ratios to it matter
 constexpr double kHeatHalfLifeDays = 2;
 constexpr double kTrendDays = 6.0 * kDaysPerMonth;

@@ -76,7 +76,7 @@ const json* find_threshold(const json& member, double threshold) {
     return nullptr;
 }
 
-std::string rate_of(const json& member) {
+std::string wear_rate_of(const json& member) {
     const std::string rate = points_of(member, "rate_points_per_day", 3);
     const std::string low = points_of(member, "rate_low", 3);
     const std::string high = points_of(member, "rate_high", 3);
@@ -113,7 +113,7 @@ std::string render_prediction(const json& prediction) {
     for (const auto& member : list_of(prediction, "members")) {
         std::vector<std::string> row{text_of(member, "index"), printable(text_of(member, "path")),
                                      printable(text_of(member, "serial")),
-                                     points_of(member, "wear", 1), rate_of(member)};
+                                     points_of(member, "wear", 1), wear_rate_of(member)};
         const bool is_rate_known = points_of(member, "rate_points_per_day", 3) != "-";
         for (const double threshold : thresholds) {
             const json* one = find_threshold(member, threshold);

@@ -15,8 +15,6 @@
 namespace xsan::ctl::wear {
 namespace {
 
-constexpr double kDaySeconds = 86400;
-
 struct TraceWrite {
     double time_seconds = 0;
     double offset = 0;
