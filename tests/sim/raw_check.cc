@@ -8,6 +8,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "ec/geometry.h"
@@ -29,7 +30,7 @@ struct StripeAt {
 class RawCheck {
   public:
     RawCheck(Bed& bed, const Observed& observed, Stats& stats)
-        : bed_(bed), observed_(observed), stats_(stats), scratch_(2 * ec::kStripsMax) {}
+        : bed_(bed), observed_(observed), stats_(stats) {}
 
     MaybeFinding run() {
         const meta::State& state = bed_.pool->state();
@@ -64,7 +65,8 @@ class RawCheck {
     std::uint64_t stripe_data_offset_ = 0;  // in the volume
     std::string where_;
     MaybeFinding found_;
-    std::vector<Page> scratch_;
+    // Not zeroed: there is one of these for each crash state.
+    std::unique_ptr<Page[]> scratch_ = std::make_unique_for_overwrite<Page[]>(2 * ec::kStripsMax);
     std::vector<bool>
         written_;  // by row of the cluster's part of an extent: any strip holds a page
     std::array<const std::byte*, ec::kStripsMax> page_{};

@@ -15,8 +15,8 @@ using nlohmann::json;
 
 namespace {
 
-// Sanitizers make a round some twenty times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// The address sanitizer makes a round some twenty times as long.
+#if defined(__SANITIZE_ADDRESS__)
 constexpr int kRounds = 10'000;
 #else
 constexpr int kRounds = 100'000;
