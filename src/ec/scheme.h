@@ -78,6 +78,8 @@ struct Scheme {
 
     unsigned total_strips() const { return unsigned{data_strips} + parity_strips; }
     std::uint64_t stripe_data_bytes() const { return std::uint64_t{data_strips} * strip_bytes; }
+    // Parity always on the last members of a group: these take a write for each small write to any of the others.
+    bool has_fixed_parity() const { return layout == Layout::fixed && kind == CodeKind::parity; }
     bool is_mirror() const { return kind == CodeKind::mirror || kind == CodeKind::mirror_pairs; }
 
     StripMask data_mask() const { return low_bits(data_strips); }

@@ -32,7 +32,7 @@ Result<std::vector<StripRef>> Pool::choose_strips(SchemeId scheme) {
     // Only where members are missing may a group leave strips on none; it is rebuilt first.
     request.strips_min = healthy >= s.total_strips() ? s.total_strips()
                                                      : s.total_strips() - s.losses_promised();
-    request.parity_fixed = s.layout == ec::Layout::fixed && s.kind == ec::CodeKind::parity;
+    request.parity_fixed = s.has_fixed_parity();
     request.fill_in_order = s.kind == ec::CodeKind::linear;
     request.seed = rng_.next();
     std::string reasons;

@@ -2,7 +2,8 @@
 // members' books carry it over restarts (wear_book.h), so what was noted in the last seconds before a crash may be
 // gone; after an unclean stop numbers are passed over, so that none is used twice.
 //
-// Invariant: numbers grow from event to event, by one but for such gaps.
+// Invariants: numbers grow from event to event, by one but for such gaps and for events that are not kept any more;
+// those of single moves take no more than half of the room.
 #pragma once
 
 #include <algorithm>
@@ -42,6 +43,11 @@ constexpr std::string_view event_kind_name(EventKind kind) {
     return number < kNames.size() ? kNames[number] : "";
 }
 
+// Of single moves there may be hundreds: they may not push all others out.
+constexpr bool is_of_move(EventKind kind) {
+    return kind == EventKind::wear_move || kind == EventKind::wear_moved || kind == EventKind::wear_move_failed;
+}
+
 struct PoolEvent {
     std::uint64_t number = 0;
     std::int64_t unix_seconds = 0;
@@ -52,16 +58,25 @@ struct PoolEvent {
 class EventLog {
   public:
     static constexpr std::size_t kEventsMax = 1024;  // kept; what a book has no room for ends with the daemon
+    static constexpr std::size_t kMovesMax = kEventsMax / 2;  // of them of moves
     static constexpr std::size_t kTextBytesMax = 200;
 
     void add(std::int64_t unix_seconds, EventKind kind, std::string text) {
         if (text.size() > kTextBytesMax) text.resize(kTextBytesMax);
         events_.push_back({++last_, unix_seconds, kind, std::move(text)});
-        if (events_.size() > kEventsMax) events_.pop_front();
+        moves_ += is_of_move(kind);
+        if (moves_ > kMovesMax) {
+            events_.erase(std::ranges::find_if(events_, is_of_move, &PoolEvent::kind));
+            moves_--;
+        } else if (events_.size() > kEventsMax) {
+            moves_ -= is_of_move(events_.front().kind);
+            events_.pop_front();
+        }
     }
     // Of an earlier life of the pool, ascending; before anything is added.
     void restore(std::vector<PoolEvent> events, std::uint64_t last) {
         events_.assign(events.begin(), events.end());
+        moves_ = static_cast<std::size_t>(std::ranges::count_if(events_, is_of_move, &PoolEvent::kind));
         last_ = last;
     }
 
@@ -82,6 +97,7 @@ class EventLog {
 
   private:
     std::deque<PoolEvent> events_;
+    std::size_t moves_ = 0;  // of these
     std::uint64_t last_ = 0;
 };
 

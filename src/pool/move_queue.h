@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/strong.h"
@@ -43,6 +44,7 @@ class MoveQueue {
     std::size_t waiting() const { return queue_.size(); }
     bool has_background() const { return !queue_.empty() && !queue_.back().by_command; }
     const Entry* find(GroupIndex group) const {
+        if (!groups_.contains(group)) return nullptr;
         const auto at = std::ranges::find(queue_, group, group_of);
         return at == queue_.end() ? nullptr : &*at;
     }
@@ -56,12 +58,15 @@ class MoveQueue {
         bytes_total_ += bytes;
         const auto background = std::ranges::find(queue_, false, &Entry::by_command);
         queue_.insert(entry.by_command ? background : queue_.end(), entry);
+        groups_.insert(entry.order.group);
         if (entry.by_command) commanded_++;
     }
     // Of those that are not by command: one group, or all. Says how many.
     std::size_t cancel(std::optional<GroupIndex> group, std::uint64_t bytes_each) {
-        const std::size_t count = std::erase_if(queue_, [group](const Entry& entry) {
-            return !entry.by_command && (!group || entry.order.group == *group);
+        const std::size_t count = std::erase_if(queue_, [&](const Entry& entry) {
+            const bool is_meant = !entry.by_command && (!group || entry.order.group == *group);
+            if (is_meant) groups_.erase(entry.order.group);
+            return is_meant;
         });
         bytes_total_ -= count * bytes_each;
         if (count > 0) end_if_idle();
@@ -74,6 +79,7 @@ class MoveQueue {
         if (at == queue_.end()) return std::nullopt;
         const Entry entry = *at;
         queue_.erase(at);
+        groups_.erase(entry.order.group);
         running_++;
         return entry;
     }
@@ -82,6 +88,7 @@ class MoveQueue {
     void put_back(const Entry& entry) {
         running_--;
         queue_.insert(std::ranges::find(queue_, false, &Entry::by_command), entry);
+        groups_.insert(entry.order.group);
     }
     enum class End : std::uint8_t { moved, failed, cancelled };
     // Of one that was taken.
@@ -126,6 +133,7 @@ class MoveQueue {
     }
 
     std::deque<Entry> queue_;
+    std::set<GroupIndex> groups_;  // of the queue: a plan asks for each group of the pool
     bool paused_ = false;
     std::optional<std::uint64_t> rate_max_;
     unsigned running_ = 0;

@@ -1,6 +1,6 @@
 // Pace: keeps long work below a rate. It is told what was moved, and sleeps until that would have taken its time.
-// Tasks of one reactor may share it. The rate may change from call to call; reset() forgets what an older one still
-// asks for.
+// Tasks of one reactor may share it. The rate may change from call to call; then rescale() or reset()
+// what an older one still asks for.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,12 @@ namespace xsan::pool {
 class Pace {
   public:
     void reset() { until_ = 0; }
+    // What is still asked for takes as long as at the new rate. Rates > 0, bytes a second.
+    void rescale(std::uint64_t from, std::uint64_t to, TimeNs now) {
+        if (until_ <= now) return;
+        const double left = static_cast<double>(until_ - now) * static_cast<double>(from) / static_cast<double>(to);
+        until_ = now + static_cast<TimeNs>(left);
+    }
 
     // `rate` in bytes a second, 0: no limit. Returns early when `stopping` becomes true.
     Task<void> keep(std::uint64_t bytes, std::uint64_t rate, const bool& stopping) {

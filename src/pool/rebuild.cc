@@ -175,7 +175,9 @@ std::vector<raid::MoveTarget> Pool::choose_targets(const GroupRow& row) {
     request.members_used = used;
     request.domains_used = domains;
     request.strips = static_cast<std::uint32_t>(homeless.size());
-    request.parity_strips = std::min<std::uint32_t>(scheme.parity_strips, request.strips);
+    const auto is_parity = [&](unsigned slot) { return slot >= scheme.data_strips; };
+    request.parity_strips = static_cast<std::uint32_t>(std::ranges::count_if(homeless, is_parity));
+    request.parity_fixed = scheme.has_fixed_parity();
     request.strips_min = 1;
     request.spares = wl::SpareUse::prefer;
     request.seed = rng_.next();

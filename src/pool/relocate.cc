@@ -171,6 +171,7 @@ std::size_t Pool::cancel_moves(std::optional<GroupIndex> group) {
         if (!running->is_cancelled) count++;
         running->is_cancelled = true;
     }
+    if (wear_ != nullptr && count > 0) wear_->moves_cancelled(count, group);
     return count;
 }
 
@@ -185,8 +186,13 @@ void Pool::pause_moves(bool paused) {
 }
 
 void Pool::set_move_rate(std::optional<std::uint64_t> rate_max) {
+    const std::uint64_t before = moves_.rate_max().value_or(0);
     moves_.set_rate_max(rate_max);
-    move_pace_.reset();
+    if (before > 0 && rate_max.value_or(0) > 0) {
+        move_pace_.rescale(before, *rate_max, control().now());
+    } else {
+        move_pace_.reset();
+    }
 }
 
 // Most moves are started by the end of another one; what holds the others up may also end by itself.

@@ -88,6 +88,15 @@ Task<void> Wear::load(bool is_new) {
     if (is_new) co_await read_drives();
 }
 
+// What was hot when the book was written, and has cooled down since.
+void Wear::take_heat(const WearBook& book) {
+    const double age = std::max(0.0, static_cast<double>(now_seconds() - book.heat_seconds));
+    for (const WearBook::Heat& heat : book.heat) {
+        if (heat.group.get() >= pool_.state().group_limit()) continue;
+        if (pool_.state().row(heat.group) != nullptr) heat_.restore(heat.group, heat.rate_bytes, age);
+    }
+}
+
 // `from_zero`: what the counters of this run say of the member was not accounted for yet.
 Task<void> Wear::open(MemberIndex member, bool from_zero) {
     const Uuid uuid = pool_.state().members()[member.get()]->uuid;
@@ -140,6 +149,7 @@ void Wear::take_pool_part(WearBook& book) {
     user_bytes_ = book.user_bytes;
     device_bytes_ = book.device_bytes;
     events_.restore(std::move(book.events), book.last_event);
+    take_heat(book);
     if (book.policy.empty() || book.policy == pool_.placement_name()) return;
     const auto used = pool_.use_placement(book.policy);
     if (!used) log(LogLevel::warning, "pool {}: {}", pool_.name(), used.error().message);
@@ -147,10 +157,10 @@ void Wear::take_pool_part(WearBook& book) {
 
 Task<void> Wear::open_new_members() {
     for (const MemberIndex member : live_members()) {
+        // Those before it in the list may have taken a while.
+        if (!is_live(member)) continue;
         const auto side = sides_.find(member);
-        const bool is_known =
-            side != sides_.end() && side->second->uuid == pool_.state().members()[member.get()]->uuid;
-        if (!is_known) co_await open(member, false);
+        if (side == sides_.end() || !is_still(member, side->second->uuid)) co_await open(member, false);
     }
 }
 
@@ -302,8 +312,8 @@ void Wear::note_levels() {
         }
         const bool worn_out = wl::is_worn_out(account);
         if (worn_out && !side->had_worn_out) {
-            note(EventKind::wear_threshold, fmt::format("{} has fewer spare blocks than its maker thinks safe: nothing "
-                                                        "new is placed there",
+            note(EventKind::wear_threshold, fmt::format("{} has fewer spare blocks than its maker thinks safe: it "
+                                                        "counts as worn out, and takes new groups as a last resort",
                                                         pool_.describe_member(member)));
         }
         side->had_worn_out = worn_out;
@@ -321,18 +331,19 @@ void Wear::annotate(wl::MemberCandidate& candidate) const {
     const auto at = sides_.find(candidate.member);
     if (at == sides_.end()) return;
     const Side& side = *at->second;
-    candidate.wear = side.account.level();
+    // What is low on spare blocks is a last resort: without it a group might have no redundancy. What it holds is to
+    // leave it, hottest first.
+    const bool is_worn_out = wl::is_worn_out(side.account);
+    candidate.wear = is_worn_out ? wl::kWearMax : side.account.level();
     candidate.endurance_bytes = side.account.endurance.bytes;
-    // What is low on spare blocks is a last resort: without it a group might have no redundancy.
-    candidate.slow = side.load.slow() || wl::is_worn_out(side.account);
+    candidate.slow = side.load.slow() || is_worn_out;
     candidate.outstanding = static_cast<std::uint32_t>(side.load.in_flight() + 0.5);
 }
 
 void Wear::note(EventKind kind, std::string text) {
     events_.add(now_seconds(), kind, std::move(text));
     // Of single moves there may be hundreds.
-    const bool is_move = kind == EventKind::wear_move || kind == EventKind::wear_moved;
-    const TimeNs by = pool_.control().now() + (is_move ? kSaveEvery : kSaveSoon);
+    const TimeNs by = pool_.control().now() + (is_of_move(kind) ? kSaveEvery : kSaveSoon);
     save_by_ = std::min(by, save_by_.value_or(by));
 }
 
@@ -347,6 +358,9 @@ WearBook Wear::pool_part() const {
     }
     book.last_event = events_.last();
     book.events.assign(events_.all().begin(), events_.all().end());
+    book.heat_seconds = now_seconds();
+    for (const HotGroup& hot : hottest(WearBook::kHeatMax)) book.heat.push_back({hot.group, hot.rate_bytes});
+    std::ranges::sort(book.heat, {}, &WearBook::Heat::group);
     return book;
 }
 
@@ -359,9 +373,10 @@ Task<bool> Wear::save() {
     save_by_.reset();
     is_dirty_ = false;
     book_number_++;
+    const WearBook common = pool_part();
     std::vector<Task<bool>> writing;
     for (const MemberIndex member : live_members()) {
-        if (sides_.contains(member)) writing.push_back(write_to(member));
+        if (sides_.contains(member)) writing.push_back(write_to(member, common));
     }
     co_await when_all(std::span(writing));
     bool any = false;
@@ -370,10 +385,10 @@ Task<bool> Wear::save() {
     co_return any;
 }
 
-Task<bool> Wear::write_to(MemberIndex member) {
+Task<bool> Wear::write_to(MemberIndex member, const WearBook& common) {
     const Side& before = *sides_.at(member);
     const unsigned place = before.book_place;
-    WearBook content = pool_part();
+    WearBook content = common;
     content.account = before.account;
     meta::Book book{book_number_, encode_wear_book(content, meta::kBookPayloadMax)};
     const meta::BookOwner owner{pool_.state().pool().uuid, before.uuid};

@@ -5,10 +5,11 @@
 // tasks, then keep() where the stop is a clean one. The data path knows nothing of it: counters are looked at once a
 // second.
 //
-// What is kept lies in the members' books (wear_book.h): policy, settings and events on all, each member's account on
-// itself. Books are written within kSaveSoon of an event (kSaveEvery of those of single moves), every kSaveEvery while
-// users read or write, and at a clean stop; so a crash loses at most the figures of the last kSaveEvery. What a verb
-// changes is durable when it returns. The queue of moves and what is paused end with the daemon.
+// What is kept lies in the members' books (wear_book.h): policy, settings, events and the heat of the hottest groups on
+// all, each member's account on itself. Books are written within kSaveSoon of an event (kSaveEvery of those of single
+// moves), every kSaveEvery while users read or write, and at a clean stop; so a crash loses at most the figures of the
+// last kSaveEvery. What a verb changes is durable when it returns. The queue of moves and what is paused end with the
+// daemon.
 #pragma once
 
 #include <cstdint>
@@ -134,6 +135,7 @@ class Wear {
     // The pool's word on moves of the background queue.
     void move_began(const MoveOrder& order, const std::string& why);
     void move_ended(const MoveOrder& order, bool moved, const std::string& why);
+    void moves_cancelled(std::size_t count, std::optional<GroupIndex> group);  // one group's or all
 
   private:
     struct Side {  // what is known of one member
@@ -149,18 +151,26 @@ class Wear {
         std::uint64_t requests_seen = 0;
         bool had_worn_out = false;
     };
-    // Mean latency of users, over the last seconds and while nothing moved.
+    // Mean latency of users, over the last seconds and while nothing moved or moves all but stood still.
     struct Latency {
         UserLoad before;
         TimeNs at = 0;
         std::optional<double> now_ns;
         std::optional<double> quiet_ns;
+        TimeNs quiet_at = 0;
+        bool is_listening = false;  // moves go at their slowest, so that a quiet figure can be had
+        bool is_high = false;       // users wait longer than they should
+        bool was_told = false;      // that they do
+        TimeNs told_at = 0;
+        std::uint64_t moved_before = 0;  // bytes that moves had written at the last look
+        double moved_rate = 0;           // and wrote a second since the one before
     };
 
     // wear.cc
     Task<void> run();
     Task<void> open(MemberIndex member, bool from_zero);
     void take_pool_part(WearBook& book);
+    void take_heat(const WearBook& book);
     bool is_still(MemberIndex member, const Uuid& uuid) const;
     Task<void> read_in_background();
     void count_all();
@@ -174,7 +184,7 @@ class Wear {
     wl::AccountTotals totals_of(MemberIndex member) const;
     wl::Endurance endurance_of(MemberIndex member, double by_command) const;
     Task<bool> save();
-    Task<bool> write_to(MemberIndex member);
+    Task<bool> write_to(MemberIndex member, const WearBook& common);
     WearBook pool_part() const;
     bool is_live(MemberIndex member) const;
     std::vector<MemberIndex> live_members() const;
@@ -188,6 +198,10 @@ class Wear {
     void plan_when_due();
     bool watch_latency();  // true: there is a new figure
     void guide_moves(bool looked);
+    std::uint64_t next_rate();  // of one look
+    bool must_listen() const;
+    void tell_of_latency();
+    std::uint64_t bytes_of_moves() const;
     std::uint64_t rate_most() const;  // bytes a second that moves may write
     void set_rate(std::uint64_t rate);
     void hold_or_release();
@@ -227,6 +241,7 @@ class Wear {
     double predicted_spread_ = 0;
     std::optional<TimeNs> predicted_at_;
     bool levels_wear_ = false;
+    std::optional<bool> was_in_schedule_;  // as it was told last
     std::uint64_t moves_done_ = 0;
     std::uint64_t moves_failed_ = 0;
     std::uint64_t moved_bytes_ = 0;

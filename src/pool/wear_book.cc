@@ -1,6 +1,7 @@
 // One list of fields serves both directions, as for metadata records.
 #include "pool/wear_book.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -14,10 +15,13 @@ namespace {
 using meta::ByteReader;
 using meta::ByteWriter;
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kWearBookVersion = 2;
+constexpr std::uint16_t kWearBookVersionOldest = 1;  // without heat
 constexpr std::size_t kSettingsMax = 64;
 constexpr std::size_t kEventBytesLeast = 8 + 8 + 2 + 2;
 constexpr std::size_t kPointBytes = 16;
+constexpr std::size_t kHeatBytes = 4 + 8;
+constexpr double kHeatRateMost = 1e15;  // bytes a second: no drive comes near it
 
 template <class A>
 void number(A& a, double& value) {
@@ -124,6 +128,43 @@ void pool_fields(A& a, WearBook& book) {
     number(a, book.user_bytes), number(a, book.device_bytes), a(book.last_event);
 }
 
+template <class A>
+void heat_fields(A& a, WearBook& book) {
+    time(a, book.heat_seconds);
+    auto count = static_cast<std::uint16_t>(book.heat.size());
+    a(count);
+    if constexpr (A::kReads) {
+        if (count > WearBook::kHeatMax || count > a.left() / kHeatBytes) return a.fail();
+        book.heat.resize(count);
+    }
+    for (WearBook::Heat& heat : book.heat) a(heat.group), number(a, heat.rate_bytes);
+    if constexpr (A::kReads) {
+        const auto is_bad = [](const auto& h) { return h.rate_bytes < 0 || h.rate_bytes > kHeatRateMost; };
+        const auto not_above = [](const auto& before, const auto& next) { return next.group <= before.group; };
+        const bool is_ascending = std::ranges::adjacent_find(book.heat, not_above) == book.heat.end();
+        if (!is_ascending || std::ranges::any_of(book.heat, is_bad)) a.fail();
+    }
+}
+
+// Of the newest events as many as there is room for, but moves in half of it at most: by place, ascending.
+std::vector<std::size_t> events_for(const WearBook& book, std::size_t room) {
+    std::size_t room_of_moves = room / 2;
+    std::vector<std::size_t> chosen;
+    for (std::size_t i = book.events.size(); i-- > 0;) {
+        const PoolEvent& event = book.events[i];
+        const std::size_t bytes = event.text.size() + kEventBytesLeast;
+        if (bytes > room) break;
+        if (is_of_move(event.kind)) {
+            if (bytes > room_of_moves) continue;
+            room_of_moves -= bytes;
+        }
+        room -= bytes;
+        chosen.push_back(i);
+    }
+    std::ranges::reverse(chosen);
+    return chosen;
+}
+
 bool are_sane(const WearBook& book) {
     std::uint64_t before = 0;
     for (const PoolEvent& event : book.events) {
@@ -142,20 +183,16 @@ std::vector<std::byte> encode_wear_book(const WearBook& book, std::size_t bytes_
     WearBook copy = book;
     std::vector<std::byte> bytes;
     ByteWriter writer(bytes);
-    writer(kVersion);
+    writer(kWearBookVersion);
     pool_fields(writer, copy);
     bool has_account = copy.account.has_value();
     writer(has_account);
     if (has_account) account_fields(writer, *copy.account);
-    // As many of the newest events as there is room for.
-    std::size_t room = bytes_max - std::min(bytes_max, bytes.size() + sizeof(std::uint32_t));
-    std::size_t first = copy.events.size();
-    while (first > 0 && copy.events[first - 1].text.size() + kEventBytesLeast <= room) {
-        first--;
-        room -= copy.events[first].text.size() + kEventBytesLeast;
-    }
-    writer(static_cast<std::uint32_t>(copy.events.size() - first));
-    for (std::size_t i = first; i < copy.events.size(); i++) event_fields(writer, copy.events[i]);
+    heat_fields(writer, copy);
+    const std::size_t room = bytes_max - std::min(bytes_max, bytes.size() + sizeof(std::uint32_t));
+    const std::vector<std::size_t> chosen = events_for(copy, room);
+    writer(static_cast<std::uint32_t>(chosen.size()));
+    for (const std::size_t i : chosen) event_fields(writer, copy.events[i]);
     XSAN_ASSERT(bytes.size() <= bytes_max);
     return bytes;
 }
@@ -164,12 +201,13 @@ std::optional<WearBook> decode_wear_book(std::span<const std::byte> bytes, const
     ByteReader reader(bytes);
     std::uint16_t version = 0;
     reader(version);
-    if (version != kVersion) return std::nullopt;
+    if (version < kWearBookVersionOldest || version > kWearBookVersion) return std::nullopt;
     WearBook book;
     pool_fields(reader, book);
     bool has_account = false;
     reader(has_account);
     if (has_account && reader.ok()) account_fields(reader, book.account.emplace(rated, 0));
+    if (version > kWearBookVersionOldest && reader.ok()) heat_fields(reader, book);
     std::uint32_t count = 0;
     reader(count);
     if (count > reader.left() / kEventBytesLeast) return std::nullopt;

@@ -6,11 +6,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/strong.h"
 #include "pool/events.h"
 #include "wl/account.h"
 
@@ -25,10 +27,18 @@ struct WearBook {
     double device_bytes = 0;
     std::uint64_t last_event = 0;
     std::vector<PoolEvent> events;      // ascending
+    struct Heat {
+        GroupIndex group;
+        double rate_bytes = 0;  // a second
+    };
+    static constexpr std::size_t kHeatMax = 512;
+    std::int64_t heat_seconds = 0;  // Unix time of:
+    std::vector<Heat> heat;         // the hottest groups, ascending by group, at most kHeatMax
     std::optional<wl::Account> account;
 };
 
-// At most `bytes_max`, for which the oldest events are left out. The account needs some 5 KiB.
+// At most `bytes_max`, for which the oldest events are left out, and of single moves those that would take more than
+// half of the room. Account and heat need some 11 KiB.
 std::vector<std::byte> encode_wear_book(const WearBook& book, std::size_t bytes_max);
 // The account's endurance is not part of it: `rated` takes its place.
 std::optional<WearBook> decode_wear_book(std::span<const std::byte> bytes, const wl::Endurance& rated);

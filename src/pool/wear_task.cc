@@ -2,10 +2,13 @@
 //
 // A plan is made when the last one was carried out, at most once in settings.interval_seconds, inside the schedule, and
 // not while anything is rebuilt. Its moves go into the pool's queue, where they wait behind rebuilds and moves by
-// command (move_queue.h); each is checked again when it starts. When users' latency rises their rate falls.
+// command (move_queue.h); each is checked again when it starts. When users' latency rises above what it is without
+// moves their rate falls. What it is without them is learned while nothing moves and, where moves go on for long, in a
+// look every kQuietHolds in which they go at their slowest.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "pool/pool.h"
@@ -17,6 +20,8 @@ namespace {
 constexpr TimeNs kLatencyEvery = 5 * kSecond;
 constexpr std::uint64_t kRequestsLeast = 20;  // fewer say nothing of latency
 constexpr double kQuietPart = 0.2;            // how much of the quiet latency one look makes
+constexpr TimeNs kQuietHolds = 600 * kSecond;  // then moves all but stop for one look
+constexpr TimeNs kTellEvery = 60 * kSecond;
 constexpr std::uint64_t kRateFloor = 4 * kMiB;
 constexpr std::uint64_t kRateFirst = 64 * kMiB;
 constexpr std::uint64_t kRateMost = 64 * kGiB;
@@ -69,8 +74,8 @@ wl::Plan Wear::make_plan(wl::Planner& planner) const {
         const GroupRow* row = state.row(group);
         if (row == nullptr) continue;
         const ec::Scheme& scheme = *state.schemes()[row->scheme().get()];
-        const bool is_fixed = scheme.layout == ec::Layout::fixed && scheme.kind == ec::CodeKind::parity;
-        const auto shares = wl::strip_write_shares(scheme.data_strips, scheme.parity_strips, is_fixed, small_part);
+        const auto shares = wl::strip_write_shares(scheme.data_strips, scheme.parity_strips,
+                                                   scheme.has_fixed_parity(), small_part);
         const double rate = heat_.rate(group) * member_bytes_per_user_byte(scheme, small_part);
         const std::size_t first = strips.size();
         for (std::size_t slot = 0; slot < row->strips().size(); slot++) {
@@ -163,10 +168,11 @@ void Wear::plan_when_due() {
     last_plan_seconds_ = now_seconds();
     const bool eager = is_in_danger();
     if (!planner_ || planner_->settings().goal != pool_.placement().goal()) planner_.emplace(planner_settings(false));
-    wl::Plan made = make_plan(*planner_);
-    if (eager) {
-        wl::Planner planner(planner_settings(true));
-        made = make_plan(planner);
+    const wl::Plan made = eager ? plan(true) : make_plan(*planner_);
+    if (levels_wear_ != made.levels_wear) {
+        note(EventKind::wear_plan, fmt::format("{}: spread {:.1f} points, {:.1f} foreseen",
+                                               made.levels_wear ? "wear is to be levelled" : "wear is level enough",
+                                               made.spread, made.spread_predicted));
     }
     levels_wear_ = made.levels_wear;
     if (made.moves.empty()) return;
@@ -179,7 +185,13 @@ void Wear::plan_when_due() {
 
 // The queue is held while nobody wants its moves.
 void Wear::hold_or_release() {
-    const bool wanted = is_balancing_ || (task_is_on_ && settings_.schedule.contains(now_seconds()));
+    const bool is_in_schedule = settings_.schedule.contains(now_seconds());
+    if (task_is_on_ && was_in_schedule_.value_or(true) != is_in_schedule) {
+        note(EventKind::wear_task,
+             is_in_schedule ? "the time of its schedule has come" : "waits: it is outside its schedule");
+    }
+    if (task_is_on_) was_in_schedule_ = is_in_schedule;
+    const bool wanted = is_balancing_ || (task_is_on_ && is_in_schedule);
     const bool held = is_paused_ || !wanted;
     if (held != pool_.moves().is_paused()) pool_.pause_moves(held);
 }
@@ -190,18 +202,21 @@ void Wear::set_paused(bool paused) {
     hold_or_release();
 }
 
-// Mean latency of what users asked for since the last look.
+// Mean latency of what users asked for since the last look, and how fast moves went meanwhile.
 bool Wear::watch_latency() {
     const TimeNs now = pool_.control().now();
-    if (now - latency_.at < kLatencyEvery) return false;
-    if (!load_source_) {
-        latency_.at = now;
-        return true;
-    }
-    const UserLoad load = load_source_();
-    const UserLoad before = latency_.before;
-    latency_.before = load;
+    const TimeNs elapsed = now - latency_.at;
+    if (elapsed < kLatencyEvery) return false;
     latency_.at = now;
+    const std::uint64_t moved = bytes_of_moves();
+    latency_.moved_rate = static_cast<double>(moved - std::min(moved, latency_.moved_before)) /
+                          (static_cast<double>(elapsed) / static_cast<double>(kSecond));
+    latency_.moved_before = moved;
+    const bool is_still = pool_.moves().is_idle() && latency_.moved_rate == 0;
+    const bool was_quiet = std::exchange(latency_.is_listening, false) || is_still;
+    if (!load_source_) return true;
+    const UserLoad load = load_source_();
+    const UserLoad before = std::exchange(latency_.before, load);
     // A volume was detached, and its figures with it; or there is too little to tell.
     const bool is_comparable =
         load.requests >= before.requests + kRequestsLeast && load.nanoseconds >= before.nanoseconds;
@@ -211,10 +226,19 @@ bool Wear::watch_latency() {
     }
     latency_.now_ns = static_cast<double>(load.nanoseconds - before.nanoseconds) /
                       static_cast<double>(load.requests - before.requests);
-    if (!pool_.moves().is_idle()) return true;
-    const double old = latency_.quiet_ns.value_or(*latency_.now_ns);
+    if (!was_quiet) return true;
+    // One from long ago says little.
+    const bool is_fresh = latency_.quiet_ns && now - latency_.quiet_at < 2 * kQuietHolds;
+    const double old = is_fresh ? *latency_.quiet_ns : *latency_.now_ns;
     latency_.quiet_ns = old + kQuietPart * (*latency_.now_ns - old);
+    latency_.quiet_at = now;
     return true;
+}
+
+std::uint64_t Wear::bytes_of_moves() const {
+    std::uint64_t bytes = 0;
+    for (const MemberIndex member : live_members()) bytes += totals_of(member).of(wl::AccountKind::relocation).bytes;
+    return bytes;
 }
 
 // Moves go slower while users wait longer than they did without them, and faster again when they do not: one step with
@@ -224,21 +248,50 @@ void Wear::guide_moves(bool looked) {
         if (rate_bytes_ && pool_.moves().is_idle()) {
             rate_bytes_.reset();
             pool_.set_move_rate(std::nullopt);
+            latency_.is_high = latency_.is_listening = false;
         }
         return;
     }
     if (!looked && rate_bytes_) return;
-    const std::uint64_t most = rate_most();
-    std::uint64_t rate = std::min(most, rate_bytes_.value_or(kRateFirst));
-    const bool looks_at_users = settings_.latency_factor > 0 && latency_.now_ns && latency_.quiet_ns;
-    if (settings_.latency_factor == 0) {
-        rate = most;
-    } else if (looks_at_users && *latency_.now_ns > settings_.latency_factor * *latency_.quiet_ns) {
-        rate = std::max(std::min(kRateFloor, most), rate / 2);
+    const std::uint64_t rate = next_rate();
+    tell_of_latency();
+    latency_.is_listening = must_listen();
+    // What was reached before is taken up again after a look at users alone.
+    if (latency_.is_listening) {
+        pool_.set_move_rate(std::min(kRateFloor, rate_most()));
+        rate_bytes_ = rate;
     } else {
-        rate = std::min(most, rate + rate / 4);
+        set_rate(rate);
     }
-    if (rate_bytes_ != rate) set_rate(rate);
+}
+
+std::uint64_t Wear::next_rate() {
+    const std::uint64_t most = rate_most();
+    const std::uint64_t rate = std::min(most, rate_bytes_.value_or(kRateFirst));
+    if (settings_.latency_factor == 0) return most;
+    const bool can_tell = latency_.now_ns && latency_.quiet_ns;
+    latency_.is_high = can_tell && *latency_.now_ns > settings_.latency_factor * *latency_.quiet_ns;
+    if (latency_.is_high) return std::max(std::min(kRateFloor, most), rate / 2);
+    // Far above what moves reach it would be no limit, and long on its way down.
+    const auto useful = std::max(kRateFirst, static_cast<std::uint64_t>(2 * latency_.moved_rate));
+    return std::min({most, rate + rate / 4, std::max(rate, useful)});
+}
+
+// Users ask for something, moves go on, and nobody knows any more how long users would wait without them.
+bool Wear::must_listen() const {
+    if (settings_.latency_factor == 0 || !latency_.now_ns) return false;
+    return !latency_.quiet_ns || pool_.control().now() - latency_.quiet_at >= kQuietHolds;
+}
+
+void Wear::tell_of_latency() {
+    const TimeNs now = pool_.control().now();
+    if (latency_.is_high == latency_.was_told || (latency_.told_at > 0 && now - latency_.told_at < kTellEvery)) return;
+    latency_.was_told = latency_.is_high;
+    latency_.told_at = now;
+    note(EventKind::wear_task,
+         latency_.is_high ? fmt::format("users wait {:.0f} us instead of {:.0f}: moves go slower",
+                                        latency_.now_ns.value_or(0) / 1000, latency_.quiet_ns.value_or(0) / 1000)
+                          : "users wait no longer than without moves: these go faster again");
 }
 
 std::uint64_t Wear::rate_most() const {
@@ -247,7 +300,7 @@ std::uint64_t Wear::rate_most() const {
 
 void Wear::set_rate(std::uint64_t rate) {
     rate_bytes_ = rate;
-    pool_.set_move_rate(rate);
+    if (pool_.moves().rate_max() != rate) pool_.set_move_rate(rate);
 }
 
 void Wear::move_began(const MoveOrder& order, const std::string& why) {
@@ -266,6 +319,11 @@ void Wear::move_ended(const MoveOrder& order, bool moved, const std::string& why
         note(EventKind::wear_move_failed, fmt::format("group {} stays on member {}: {}", order.group.get(),
                                                       order.from.get(), why));
     }
+}
+
+void Wear::moves_cancelled(std::size_t count, std::optional<GroupIndex> group) {
+    note(EventKind::wear_task, group ? fmt::format("the move of group {} gives way to a command", group->get())
+                                     : fmt::format("{} moves are cancelled", count));
 }
 
 }  // namespace xsan::pool

@@ -31,6 +31,12 @@ void GroupHeat::forget(GroupIndex group) {
     if (group.get() < rates_.size()) rates_[group.get()] = 0;
 }
 
+void GroupHeat::restore(GroupIndex group, double rate, double age_seconds) {
+    XSAN_ASSERT(rate >= 0 && age_seconds >= 0);
+    if (rates_.size() <= group.get()) rates_.resize(std::size_t{group.get()} + 1);
+    rates_[group.get()] = rate * std::exp2(-age_seconds / half_life_seconds_);
+}
+
 std::vector<double> strip_write_shares(unsigned data_strips, unsigned parity_strips,
                                        bool parity_fixed, double small_part) {
     XSAN_ASSERT(data_strips > 0);

@@ -22,6 +22,8 @@ class GroupHeat {
     void fold(std::span<const GroupIo> written, double elapsed_seconds);
     double rate(GroupIndex group) const;
     void forget(GroupIndex group);  // its number may name another group
+    // A rate of an earlier life, so many seconds old (>= 0). Before the first fold.
+    void restore(GroupIndex group, double rate, double age_seconds);
 
   private:
     double half_life_seconds_;

@@ -12,9 +12,8 @@
 // in on the mean as the pool fills (fill_limit).
 //
 // Invariants of a plan:
-//  - Every prefix of it can be carried out: targets are healthy, neither slow nor spare, and at
-//  most
-//    fill_limit() <= fill_max full afterwards; no two strips of a group share a member or a domain.
+//  - Every prefix of it can be carried out: targets are healthy, neither slow nor spare, and at most fill_limit()
+//    <= fill_max full afterwards; no two strips of a group share a member or a domain. Slow members only give.
 //  - A strip moves once at most, and busy groups not at all: a plan ends.
 //  - A wear move spares its source at least gain_min times the bytes that it costs its target, if
 //  the heat

@@ -14,7 +14,7 @@ void plan_capacity(const PlannerSettings& settings, PlannerState& state) {
     std::set<Entry> by_fill;
     const auto fill = [&](std::size_t place) { return fill_of(state.members[place].candidate); };
     for (std::size_t place = 0; place < state.members.size(); place++) {
-        if (state.members[place].is_target) by_fill.emplace(fill(place), place);
+        if (state.members[place].is_holder) by_fill.emplace(fill(place), place);
     }
     std::vector<std::size_t> full;
     for (auto at = by_fill.rbegin(); at != by_fill.rend() && at->first > limit; ++at) {

@@ -16,12 +16,12 @@ void set_offsets(const PlannerSettings& settings, std::vector<MemberState>& memb
     if (settings.goal != WearGoal::stagger) return;
     std::vector<double> wear;
     for (const MemberState& m : members) {
-        if (m.is_target) wear.push_back(m.candidate.wear);
+        if (m.is_holder) wear.push_back(m.candidate.wear);
     }
     const std::vector<double> offsets = stagger_offsets(wear, settings.stagger);
     std::size_t next = 0;
     for (MemberState& m : members) {
-        if (m.is_target) m.offset = offsets[next++];
+        if (m.is_holder) m.offset = offsets[next++];
     }
 }
 
@@ -42,7 +42,7 @@ std::vector<double> largest_shares(const std::vector<MemberState>& members,
     std::partial_sum(rates.begin(), rates.end(), rates.begin());
     std::vector<double> caps;
     for (const MemberState& m : members) {
-        if (!m.is_target) continue;
+        if (!m.is_holder) continue;
         const auto strips = static_cast<std::size_t>(fill_max * m.candidate.extents_total);
         const std::size_t held = std::min(strips, rates.size());
         caps.push_back(held == 0 || load_all <= 0 ? 0 : rates[held - 1] / load_all);
@@ -54,12 +54,12 @@ void set_shares(const PlannerSettings& settings, std::span<const double> caps,
                 std::vector<MemberState>& members) {
     std::vector<WearState> states;
     for (const MemberState& m : members) {
-        if (m.is_target) states.push_back({m.candidate.wear + m.offset, m.endurance});
+        if (m.is_holder) states.push_back({m.candidate.wear + m.offset, m.endurance});
     }
     const std::vector<double> shares = level_shares(states, settings.growth, caps);
     std::size_t next = 0;
     for (MemberState& m : members) {
-        if (m.is_target) m.share = shares[next++];
+        if (m.is_holder) m.share = shares[next++];
     }
 }
 
@@ -78,8 +78,9 @@ PlannerState::PlannerState(const PlannerSettings& settings,
         state.candidate = c;
         const double bytes = static_cast<double>(settings.extent_bytes) * c.extents_total;
         state.endurance = std::max(endurance_known ? c.endurance_bytes : bytes, 1.0);
-        state.is_target = c.healthy && !c.slow && !c.spare && c.extents_total > 0;
-        if (state.is_target) {
+        state.is_holder = c.healthy && !c.spare && c.extents_total > 0;
+        state.is_target = state.is_holder && !c.slow;
+        if (state.is_holder) {
             endurance_all += state.endurance;
             used += state.used();
             extents += c.extents_total;
@@ -98,7 +99,7 @@ PlannerState::PlannerState(const PlannerSettings& settings,
             XSAN_ASSERT(place != kNowhere);
             holders_[g].push_back(place);
             members[place].load += strip.write_rate;
-            if (!members[place].is_target) continue;
+            if (!members[place].is_holder) continue;
             load_all += strip.write_rate;
             if (!groups[g].busy) members[place].strips.push_back({g, slot, strip.write_rate});
         }
@@ -148,7 +149,7 @@ double PlannerState::spread(double outlook_seconds) const {
     double high = 0;
     bool is_first = true;
     for (const MemberState& m : members) {
-        if (!m.is_target) continue;
+        if (!m.is_holder) continue;
         const double wear =
             m.candidate.wear + m.offset + kWearMax * m.load * outlook_seconds / m.endurance;
         low = is_first ? wear : std::min(low, wear);

@@ -25,7 +25,8 @@ struct MemberState {
     double load = 0;                 // bytes per second
     double share = 0;                // of all load, 0..1
     std::vector<StripPlace> strips;  // of groups that may move, not yet considered in this plan
-    bool is_target = false;          // may take strips at all
+    bool is_holder = false;          // its strips count, and may go elsewhere
+    bool is_target = false;          // may take strips: a holder that is not slow
 
     std::uint32_t used() const { return candidate.extents_total - candidate.extents_free; }
     // Load above the share, in units of endurance: what levelling compares.

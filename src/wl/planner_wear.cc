@@ -52,7 +52,7 @@ class WearPlan {
     PlannerState& state_;
     double limit_;
     std::vector<Strips> strips_;  // by member
-    std::set<Entry> targets_;     // all members that may take strips
+    std::set<Entry> targets_;     // members that may take strips
 };
 
 WearPlan::WearPlan(const PlannerSettings& settings, PlannerState& state)
@@ -62,10 +62,10 @@ WearPlan::WearPlan(const PlannerSettings& settings, PlannerState& state)
       strips_(state.members.size()) {
     for (std::size_t place = 0; place < state.members.size(); place++) {
         MemberState& m = state.members[place];
-        if (!m.is_target) continue;
+        if (!m.is_holder) continue;
         std::sort(m.strips.begin(), m.strips.end(), is_hotter);
         strips_[place].gone.resize(m.strips.size());
-        targets_.emplace(excess(place), place);
+        if (m.is_target) targets_.emplace(excess(place), place);
     }
 }
 
@@ -83,8 +83,9 @@ bool WearPlan::lowers_the_sum(double rate, std::size_t from, std::size_t to) con
 void WearPlan::run() {
     const double excess_min = kDeadBand * state_.load_all / state_.endurance_all;
     std::priority_queue<Entry> sources;
-    for (const Entry& entry : targets_)
-        sources.push(entry);
+    for (std::size_t place = 0; place < state_.members.size(); place++) {
+        if (state_.members[place].is_holder) sources.emplace(excess(place), place);
+    }
     while (!sources.empty() && state_.moves.size() + 1 < settings_.moves_max) {
         const double excess_then = sources.top().first;
         const std::size_t from = sources.top().second;
@@ -156,8 +157,9 @@ void WearPlan::carry_out(const StripPlace& strip, std::size_t from, std::size_t 
     targets_.erase({excess(from), from});
     targets_.erase({excess(to), to});
     state_.move(strip, from, to, reason, gain_per_byte);
-    targets_.emplace(excess(from), from);
-    targets_.emplace(excess(to), to);
+    for (const std::size_t place : {from, to}) {
+        if (state_.members[place].is_target) targets_.emplace(excess(place), place);
+    }
 }
 
 }  // namespace

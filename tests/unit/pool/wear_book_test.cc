@@ -20,6 +20,8 @@ WearBook some_book(std::size_t events) {
         book.events.push_back({1000 + i, static_cast<std::int64_t>(1'700'000'000 + i), EventKind::wear_move,
                                "group 7 slot 2: member 4 -> 1"});
     }
+    book.heat_seconds = 1'700'000'000;
+    for (unsigned g = 0; g < 40; g += 3) book.heat.push_back({GroupIndex{g}, g * 1000.0});
     wl::Account& account = book.account.emplace(kRated, 1'700'000'000);
     account.totals.written[2] = {5, 5 << 20};
     account.totals.reads = {7, 7 << 12};
@@ -47,6 +49,10 @@ TEST_CASE("a book of wear is read back as it was", "[pool][wear]") {
     REQUIRE(back->events.size() == 20);
     CHECK(back->events.back().text == book.events.back().text);
     CHECK(back->events.back().number == 1020);
+    CHECK(back->heat_seconds == book.heat_seconds);
+    REQUIRE(back->heat.size() == book.heat.size());
+    CHECK(back->heat.back().group == GroupIndex{39});
+    CHECK(back->heat.back().rate_bytes == 39000);
     REQUIRE(back->account);
     CHECK(back->account->totals == book.account->totals);
     CHECK(back->account->level() == book.account->level());
@@ -56,6 +62,44 @@ TEST_CASE("a book of wear is read back as it was", "[pool][wear]") {
     CHECK(back->account->reading->media_errors == 3u);
     CHECK_FALSE(back->account->reading->temperature_celsius);
     CHECK(back->account->history.points().size() == book.account->history.points().size());
+}
+
+TEST_CASE("a book without heat, of an older xsan, is read", "[pool][wear]") {
+    WearBook book = some_book(0);
+    book.heat.clear();
+    auto bytes = encode_wear_book(book, 60000);
+    // Time and count of heat lie before the count of events.
+    bytes.erase(bytes.end() - 14, bytes.end() - 4);
+    bytes[0] = std::byte{1};
+    const auto back = decode_wear_book(bytes, kRated);
+    REQUIRE(back);
+    CHECK(back->policy == book.policy);
+    CHECK(back->heat.empty());
+    bytes[0] = std::byte{3};
+    CHECK_FALSE(decode_wear_book(bytes, kRated));
+}
+
+TEST_CASE("moves take half of the room of events at most", "[pool][wear]") {
+    EventLog log;
+    log.add(0, EventKind::wear_policy, "first");
+    for (int i = 0; i < 5000; i++) {
+        log.add(1, EventKind::wear_move, "begins");
+        log.add(1, EventKind::wear_moved, "ended");
+    }
+    CHECK(log.all().size() == 1 + EventLog::kMovesMax);
+    CHECK(log.first() == 1u);
+    CHECK(log.last() == 10001);
+    CHECK(log.since(10000, 5).size() == 1);
+    for (std::size_t i = 0; i < 2 * EventLog::kEventsMax; i++) log.add(2, EventKind::wear_plan, "plan");
+    CHECK(log.all().size() == EventLog::kEventsMax);
+
+    WearBook book = some_book(1000);
+    book.events.front().kind = EventKind::wear_policy;
+    const auto back = decode_wear_book(encode_wear_book(book, 60000), kRated);
+    REQUIRE(back);
+    CHECK(back->events.front().kind == EventKind::wear_policy);
+    CHECK(back->events.back().number == 2000);
+    CHECK(back->events.size() < 1000);
 }
 
 TEST_CASE("the newest events stay where there is not room for all", "[pool][wear]") {

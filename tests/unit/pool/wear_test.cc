@@ -264,6 +264,48 @@ TEST_CASE("the rate of moves is in force from the first byte on", "[pool][wear]"
     CHECK(worn.wear().task().moves_done == plan->moves.size());
 }
 
+TEST_CASE("how long users wait without moves is learned while moves go on", "[pool][wear]") {
+    Worn worn(3);
+    worn.create_uneven();
+    TimeNs wait = 400'000;
+    pool::UserLoad load;
+    worn.wear().set_load_source([&] {
+        load.requests += 1000;
+        load.nanoseconds += 1000 * static_cast<std::uint64_t>(wait);
+        return load;
+    });
+    std::vector<std::string> slow{"rate_max=64K"};  // a move takes sixteen seconds
+    worn.rig.require(worn.rig.world.run(worn.wear().change_settings(std::move(slow))));
+    REQUIRE(worn.on_control([](pool::Wear& w) { return w.balance(); }));
+    REQUIRE(worn.rig.wait_until([&] { return worn.wear().task().latency_ns.has_value(); }));
+    CHECK_FALSE(worn.wear().task().latency_quiet_ns);
+    wait = 100'000;  // moves stand still for a look
+    REQUIRE(worn.rig.wait_until([&] { return worn.wear().task().latency_quiet_ns.has_value(); }));
+    CHECK(*worn.wear().task().latency_quiet_ns == Approx(100'000));
+    REQUIRE_FALSE(worn.rig.pool->moves().is_idle());
+    wait = 400'000;
+    worn.rig.world.run_for(7 * kSecond);
+    REQUIRE_FALSE(worn.rig.pool->moves().is_idle());
+    CHECK(*worn.wear().task().latency_quiet_ns == Approx(100'000));
+    const auto told = worn.events(pool::EventKind::wear_task);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].text == "users wait 400 us instead of 100: moves go slower");
+}
+
+TEST_CASE("what was hot is known again after a restart", "[pool][wear]") {
+    Worn worn;
+    worn.create();
+    worn.fill();
+    worn.rig.world.run_for(11 * kSecond);
+    const auto before = worn.wear().hottest(3);
+    REQUIRE(before.size() == 3);
+    worn.rig.stop();
+    worn.rig.require(worn.rig.assemble());
+    const auto after = worn.wear().hottest(3);
+    REQUIRE(after.size() == 3);
+    CHECK(after[0].rate_bytes == Approx(before[0].rate_bytes).epsilon(0.01));
+}
+
 TEST_CASE("settings that hold only together are known again after a restart", "[pool][wear]") {
     Worn worn;
     worn.create();
@@ -293,6 +335,22 @@ TEST_CASE("a drive that is low on spare blocks takes new groups only where they 
     worn.create("adaptive");
     worn.fill();
     CHECK(worn.used(0) == 0);  // five others have room for groups of three
+
+    // What such a drive holds already leaves it.
+    Worn late(3);
+    late.create("adaptive");
+    late.fill();
+    REQUIRE(late.used(0) > 0);
+    late.readings.low_on_spare = 0;
+    for (int round = 0; round < 4; round++) {
+        late.rig.world.run_for(10 * kSecond);
+        late.fill();
+    }
+    const std::uint64_t held = late.used(0);
+    late.rig.require(late.rig.world.run(late.wear().set_task(true)));
+    late.rig.world.run_for(1800 * kSecond);
+    CHECK(late.used(0) < held);
+    late.require_content();
 
     Worn narrow;
     narrow.rig.options.scheme = "4+2";  // takes all six

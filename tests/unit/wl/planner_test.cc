@@ -57,7 +57,7 @@ struct World {
         double used = 0;
         double all = 0;
         for (const auto& c : members) {
-            if (!c.healthy || c.slow || c.spare) continue;
+            if (!c.healthy || c.spare) continue;
             used += c.extents_total - c.extents_free;
             all += c.extents_total;
         }
@@ -172,6 +172,33 @@ TEST_CASE("the hottest strips leave the most worn member for the least worn", "[
     REQUIRE(plan.moves[0].gain_per_byte == Approx(10 * 30));
     world.carry_out(plan);
     REQUIRE(world.load(1) > 0.45 * (world.load(0) + world.load(1) + world.load(2) + world.load(3)));
+}
+
+TEST_CASE("a slow member gives strips and takes none", "[wl][planner]") {
+    World world;
+    for (const double wear : {60.0, 5.0, 5.0, 5.0}) world.add_member(64, wear);
+    for (int i = 0; i < 8; i++) world.add_group({0, 1}, 20);
+    world.members[0].slow = true;
+    const double before = world.load(0);
+    world.carry_out(Planner(world.settings).plan(world.members, world.table()));
+    CHECK(world.load(0) < before / 2);
+
+    // Over the limit of fill it gives what is cold, too.
+    World full;
+    full.settings.goal = WearGoal::none;
+    for (int i = 0; i < 4; i++) full.add_member(20, 0);
+    for (int i = 0; i < 18; i++) full.add_group({0}, 0);
+    full.members[0].slow = true;
+    const Plan plan = Planner(full.settings).plan(full.members, full.table());
+    CHECK_FALSE(plan.moves.empty());
+    full.carry_out(plan);
+    // A worn one that is the least worn now does not get hot strips.
+    World back;
+    for (const double wear : {5.0, 60.0, 60.0, 60.0}) back.add_member(64, wear);
+    for (int i = 0; i < 8; i++) back.add_group({1, 2}, 20);
+    back.members[0].slow = true;
+    back.carry_out(Planner(back.settings).plan(back.members, back.table()));
+    CHECK(back.load(0) == 0);
 }
 
 TEST_CASE("a level pool is left alone, with hysteresis", "[wl][planner]") {
