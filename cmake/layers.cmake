@@ -12,6 +12,11 @@ target_compile_options(xsan_warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
     -Wold-style-cast $<$<BOOL:${XSAN_WERROR}>:-Werror>)
 target_include_directories(xsan_warnings INTERFACE ${CMAKE_SOURCE_DIR}/src)
+# GCC takes the sources of a unity build for headers, in which a coroutine's frame may have no field of an anonymous
+# namespace's type.
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(xsan_warnings INTERFACE -Wno-subobject-linkage)
+endif()
 if(XSAN_BARE_TRAFFIC)
     target_compile_definitions(xsan_warnings INTERFACE XSAN_BARE_TRAFFIC)
 endif()

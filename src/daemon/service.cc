@@ -154,6 +154,7 @@ Task<void> Service::stop() {
         if (!stopped) log(LogLevel::error, "{}", stopped.error().message);
     }
     pools_.clear();
+    co_await readings_.stop();
     co_await write_state();
 }
 

@@ -20,6 +20,7 @@ namespace {
 
 // A drive that nobody has asked for so long is forgotten.
 constexpr TimeNs kForgottenAfter = 10 * DriveReadings::kHealthInterval;
+constexpr TimeNs kLookAgain = 20 * kMillisecond;
 
 // Blocks. The drive behind links such as /dev/disk/by-id/...; the path itself where there is none.
 std::string resolved(const std::string& path) {
@@ -55,13 +56,8 @@ wl::WearReading combined(const wl::WearReading& first, const wl::WearReading& se
 
 // What one read() does off the reactor, and what comes of it.
 struct DriveReadings::Job {
-    struct Asked {
-        bool due = false;           // its health log
-        std::string resolved_path;  // its device, whatever it was opened by
-        std::optional<Outcome<dev::DriveHealth>> health;
-    };
     std::vector<pool::DriveName> drives;
-    std::vector<Asked> asked;         // one for each drive
+    std::vector<std::string> resolved_paths;  // of each its device, whatever it was opened by; empty: not looked for
     std::optional<Stamp> stamp_before;
     std::optional<Stamp> stamp;       // as it is now
     std::string refusal;              // why the file's new content is not taken; empty: it is
@@ -110,7 +106,7 @@ void DriveReadings::resolve_paths(Job& job) {
     for (const ReadingsFile::Entry& entry : file.drives)
         job.entry_paths.push_back(entry.path.empty() ? std::string() : resolved(entry.path));
     for (std::size_t i = 0; i < job.drives.size(); i++)
-        job.asked[i].resolved_path = resolved(job.drives[i].path);
+        job.resolved_paths[i] = resolved(job.drives[i].path);
 }
 
 void DriveReadings::take_file(Job& job) {
@@ -129,37 +125,61 @@ void DriveReadings::take_file(Job& job) {
     }
 }
 
-void DriveReadings::take_health(const Job& job) {
-    for (std::size_t i = 0; i < job.drives.size(); i++) {
-        const auto& health = job.asked[i].health;
-        if (!health) continue;
-        Drive& drive = drives_[Key(job.drives[i].path, job.drives[i].serial)];
-        if (*health) {
-            drive.health = **health;
-            continue;
-        }
-        const Failure& failure = health->error();
-        drive.has_none = failure.code == Errc::unsupported;
-        // What the drive said last stays: wear does not go back.
-        if (std::exchange(drive.was_told, true)) continue;
-        log(drive.has_none ? LogLevel::info : LogLevel::warning, "no wear is read from a drive: {}", failure.message);
+void DriveReadings::take_health(const pool::DriveName& name, const Outcome<dev::DriveHealth>& health) {
+    const auto at = drives_.find(Key(name.path, name.serial));
+    if (at == drives_.end()) return;
+    Drive& drive = at->second;
+    drive.is_due = false;
+    if (health) {
+        drive.health = *health;
+        return;
     }
+    const Failure& failure = health.error();
+    drive.has_none = failure.code == Errc::unsupported;
+    // What the drive said last stays: wear does not go back.
+    if (std::exchange(drive.was_told, true)) return;
+    log(drive.has_none ? LogLevel::info : LogLevel::warning, "no wear is read from a drive: {}", failure.message);
 }
 
-// Says which drives' health logs are due, and that they have been asked: another read() does not ask them, too.
-void DriveReadings::note_wanted(Job& job, TimeNs now) {
-    job.asked.resize(job.drives.size());
-    for (std::size_t i = 0; i < job.drives.size(); i++) {
-        const pool::DriveName& name = job.drives[i];
+Task<void> DriveReadings::ask_drives() {
+    is_asking_ = true;
+    while (!due_.empty()) {
+        const pool::DriveName name = std::move(due_.front());
+        due_.pop_front();
+        std::optional<Outcome<dev::DriveHealth>> health;
+        std::function<void()> ask = [&] { health = read_health_(name.path); };
+        co_await offload_.run(std::move(ask));
+        take_health(name, *health);
+    }
+    is_asking_ = false;
+}
+
+Task<void> DriveReadings::stop() {
+    due_.clear();
+    co_await tasks_.join();
+}
+
+// Notes which drives' health logs are due, and that they have been asked: another read() does not ask them, too.
+void DriveReadings::note_wanted(const Job& job, TimeNs now) {
+    for (const pool::DriveName& name : job.drives) {
         const auto [at, is_new] = drives_.try_emplace(Key(name.path, name.serial));
         Drive& drive = at->second;
         drive.wanted_at = now;
         // Memory and the like have no path to a health log.
         const bool may_have_one = !drive.has_none && name.path.starts_with('/');
-        job.asked[i].due = may_have_one && (is_new || now - drive.asked_at >= kHealthInterval);
-        if (job.asked[i].due) drive.asked_at = now;
+        if (!may_have_one || drive.is_due || !(is_new || now - drive.asked_at >= kHealthInterval)) continue;
+        drive.asked_at = now;
+        drive.is_due = true;
+        due_.push_back(name);
     }
     std::erase_if(drives_, [&](const auto& entry) { return now - entry.second.wanted_at > kForgottenAfter; });
+}
+
+bool DriveReadings::are_due(const Job& job) const {
+    return std::ranges::any_of(job.drives, [&](const pool::DriveName& name) {
+        const auto at = drives_.find(Key(name.path, name.serial));
+        return at != drives_.end() && at->second.is_due;
+    });
 }
 
 std::vector<pool::DriveReading> DriveReadings::answers_of(const Job& job) const {
@@ -179,7 +199,7 @@ std::vector<pool::DriveReading> DriveReadings::answers_of(const Job& job) const 
         // A drive that the file names in both ways is what its serial says.
         auto given = by_serial.find(name.serial);
         if (given == by_serial.end()) {
-            given = by_path.find(job.asked[i].resolved_path);
+            given = by_path.find(job.resolved_paths[i]);
             if (given == by_path.end()) continue;
         }
         reading = combined(*given->second, reading);
@@ -191,19 +211,19 @@ std::vector<pool::DriveReading> DriveReadings::answers_of(const Job& job) const 
 Task<std::vector<pool::DriveReading>> DriveReadings::read(std::vector<pool::DriveName> drives) {
     Job job;
     job.drives = std::move(drives);
+    job.resolved_paths.resize(job.drives.size());
     job.stamp_before = stamp_;
     job.in_force = file_;
-    note_wanted(job, Reactor::current().now());
-    std::function<void()> work = [this, &job] {
+    const TimeNs began = Reactor::current().now();
+    note_wanted(job, began);
+    std::function<void()> look = [this, &job] {
         look_at_file(job);
         resolve_paths(job);
-        for (std::size_t i = 0; i < job.drives.size(); i++) {
-            if (job.asked[i].due) job.asked[i].health = read_health_(job.drives[i].path);
-        }
     };
-    co_await offload_.run(work);
+    co_await offload_.run(std::move(look));
     take_file(job);
-    take_health(job);
+    if (!due_.empty() && !is_asking_) tasks_.spawn(ask_drives());
+    while (are_due(job) && Reactor::current().now() - began < kHealthPatience) co_await sleep_for(kLookAgain);
     auto answers = answers_of(job);
     co_return answers;
 }

@@ -30,8 +30,8 @@ struct DriveReading {
 class WearReader {
   public:
     virtual ~WearReader() = default;
-    // On the control reactor; may take long, and waits off the reactor. One answer for each drive, in order.
-    // Never fails: what cannot be read is missing from the answer.
+    // On the control reactor; waits off the reactor, some seconds at most, since a pool's stop waits for it. One answer
+    // for each drive, in order. Never fails: what cannot be read, or not yet, is missing from the answer.
     virtual Task<std::vector<DriveReading>> read(std::vector<DriveName> drives) = 0;
     // Rated endurance as configured for this drive, in bytes written; 0: not configured. Does not wait.
     virtual double endurance_bytes(const DriveName& drive) const = 0;

@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <semaphore>
 #include <string>
 #include <vector>
 
@@ -291,7 +293,37 @@ TEST_CASE("several pools may read at once, off the reactor", "[daemon][wear]") {
         std::vector<Task<void>> tasks;
         for (int i = 0; i < 4; i++) tasks.push_back(one());
         co_await when_all(std::span(tasks));
+        co_await readings.stop();
     });
+}
+
+TEST_CASE("a drive whose health log hangs holds nothing up but the end of the daemon", "[daemon][wear]") {
+    Bench bench;
+    bench.write("[[drive]]\nserial = \"S2\"\npercentage_used = 5\n");
+    auto reactor = test::make_reactor();
+    ThreadOffload offload(3);
+    std::binary_semaphore answer(0);
+    std::atomic<int> asked = 0;
+    DriveReadings readings(offload, bench.config, [&](const std::string&) -> Outcome<dev::DriveHealth> {
+        if (asked++ == 0) answer.acquire();
+        dev::DriveHealth health;
+        health.used_percent = 40;
+        return health;
+    });
+    test::run_task(*reactor, [&]() -> Task<void> {
+        const TimeNs began = Reactor::current().now();
+        std::vector<pool::DriveName> names{drive("/dev/hangs", "S1"), drive("/dev/fine", "S2")};
+        std::vector<pool::DriveName> again = names;
+        const auto first = co_await readings.read(std::move(names));
+        const TimeNs took = Reactor::current().now() - began;
+        XSAN_ASSERT(took >= DriveReadings::kHealthPatience && took < 3 * DriveReadings::kHealthPatience);
+        XSAN_ASSERT(!first[0].reading.percentage_used && first[1].reading.percentage_used == 5.0);
+        answer.release();
+        const auto second = co_await readings.read(std::move(again));
+        XSAN_ASSERT(second[0].reading.percentage_used == 40.0);
+        co_await readings.stop();
+    });
+    CHECK(asked == 2);
 }
 
 TEST_CASE("rated endurance goes by serial, then by the first model that fits", "[daemon][wear]") {

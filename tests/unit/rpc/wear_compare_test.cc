@@ -133,9 +133,9 @@ TEST_CASE("zipf's parts sum to one and change with the hot set only", "[wear][co
 TEST_CASE("a comparison is told as JSON, text, CSV and a chart", "[wear][compare]") {
     CompareOptions options = small_options();
     const auto comparison = compare(options);
-    const auto json = to_json(*comparison);
-    REQUIRE(json["policies"].size() == 7);
-    for (const auto& policy : json["policies"]) {
+    const auto result = to_json(*comparison);
+    REQUIRE(result["policies"].size() == 7);
+    for (const auto& policy : result["policies"]) {
         for (const char* key : {"policy", "cv", "extra_write_fraction", "first_end_of_life_gap"}) {
             REQUIRE(policy.contains(key));
         }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC1091,SC2046
-# schemes.sh [SCHEME...]: a filesystem and 64 MiB of fio verify on each scheme, with all members, and 24 MiB with 1 to P
+# schemes.sh [SCHEME...]: a filesystem and 24 MiB of fio verify on each scheme, with all members, and 8 MiB with 1 to P
 # of them lost and after the rebuild; files keep their content throughout, and in the end parity agrees with data.
 # Filesystems take turns, and so do block and passthrough members. Drives: 12 of 256M.
 set -euo pipefail
@@ -25,12 +25,12 @@ wanted=" $* "
 data_is_right() { # STATE [MIB]: old data, and as much new data in random places
     echo 3 >/proc/sys/vm/drop_caches
     [ "$(md5sum </mnt/a/kept)" = "$kept" ] || fail "$scheme, $1: the file that was written first differs"
-    fio_verify /mnt/a/load --size=64m --io_size="${2:-64}m"
+    fio_verify /mnt/a/load --size=24m --io_size="${2:-24}m"
 }
 
 start_xsand
 mkdir -p /mnt/a
-head -c 24M /dev/urandom >/run/kept
+head -c 12M /dev/urandom >/run/kept
 kept=$(md5sum </run/kept)
 turn=0
 while read -r scheme members losses; do
@@ -59,7 +59,7 @@ while read -r scheme members losses; do
             xsanctl fail tank "$drive" >/dev/null
             failed+=("$drive")
             is_state tank degraded || fail "tank is $(shown tank .state) with $lost lost"
-            data_is_right "degraded by $lost" 24
+            data_is_right "degraded by $lost" 8
         done
         members_are tank faulty "$losses"
         # New drives where there are any, else the failed ones come back.
@@ -70,7 +70,7 @@ while read -r scheme members losses; do
         xsanctl add tank "${back[@]}" >/dev/null
         xsanctl rebuild tank resume >/dev/null
         rebuilt tank
-        data_is_right rebuilt 24
+        data_is_right rebuilt 8
     fi
     umount /mnt/a
     if [ $fs = xfs ]; then xfs_repair -n "$device"; else e2fsck -fn "$device"; fi >/run/fsck 2>&1 ||
