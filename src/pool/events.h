@@ -56,6 +56,7 @@ class EventLog {
 
     void add(std::int64_t unix_seconds, EventKind kind, std::string text) {
         if (text.size() > kTextBytesMax) text.resize(kTextBytesMax);
+        noted_[static_cast<std::size_t>(kind)]++;
         events_.push_back({++last_, unix_seconds, kind, std::move(text)});
         if (events_.size() > kEventsMax) events_.pop_front();
     }
@@ -69,6 +70,8 @@ class EventLog {
     void skip(std::uint64_t numbers) { last_ += numbers; }
 
     std::uint64_t last() const { return last_; }  // 0: there was none yet
+    // How many of that kind were added since this log was made.
+    std::uint64_t noted(EventKind kind) const { return noted_[static_cast<std::size_t>(kind)]; }
     std::optional<std::uint64_t> first() const {
         return events_.empty() ? std::nullopt : std::optional(events_.front().number);
     }
@@ -83,6 +86,7 @@ class EventLog {
   private:
     std::deque<PoolEvent> events_;
     std::uint64_t last_ = 0;
+    std::array<std::uint64_t, kEventKindLast + 1> noted_{};
 };
 
 }  // namespace xsan::pool
