@@ -58,60 +58,22 @@ constexpr Metric kVolumeBytes{"xsan_volume_bytes_total", Counter,
 constexpr Metric kVolumeTime{"xsan_volume_request_duration_seconds", Summary,
                              "Time from fetching a request to answering it, since the volume was attached."};
 
-constexpr Metric kWear{"xsan_member_wear_points", Gauge, "Wear of the member: 0 is new, 100 its rated endurance."};
-constexpr Metric kEndurance{"xsan_member_endurance_bytes", Gauge, "Rated endurance of the member."};
-constexpr Metric kWearRate{"xsan_member_wear_points_per_day", Gauge, "Trend of the member's wear."};
-constexpr Metric kSlow{"xsan_member_slow", Gauge, "1 where the member takes much longer than the others."};
-constexpr Metric kOutstanding{"xsan_member_outstanding_requests", Gauge, "Requests that wait at the member, lately."};
-constexpr Metric kTemperature{"xsan_member_temperature_celsius", Gauge, "As the drive or the file of readings says."};
-constexpr Metric kMediaErrors{"xsan_member_media_errors", Gauge, "As the drive or the file of readings says."};
-constexpr Metric kSpare{"xsan_member_spare_ratio", Gauge, "Spare blocks that are left, 0 to 1, as the drive says."};
-constexpr Metric kWearDeviation{"xsan_pool_wear_deviation_points", Gauge, "Standard deviation of the members' wear."};
-constexpr Metric kWearMean{"xsan_pool_wear_mean_points", Gauge, "Mean of the members' wear."};
-constexpr Metric kUserBytes{"xsan_pool_user_written_bytes_total", Counter,
-                            "Written by users since the accounts began or were reset."};
-constexpr Metric kDeviceBytes{"xsan_pool_device_written_bytes_total", Counter,
-                              "Written to members since the accounts began or were reset."};
-constexpr Metric kMoves{"xsan_pool_moves_total", Counter,
-                        "Relocations of the background task that ended, since the pool was started."};
-constexpr Metric kMovesWaiting{"xsan_pool_moves_waiting", Gauge, "Relocations that wait."};
-constexpr Metric kPolicy{"xsan_pool_placement_info", Gauge, "Always 1; says which policy places new groups."};
-
 constexpr std::array kAll{
     &kBuildInfo,     &kPoolState,       &kPoolMembers,     &kPoolSize,     &kPoolUsed,           &kPoolLostGroups,
     &kEngineOperations, &kMemberInfo,   &kMemberState,     &kMemberSize,   &kMemberUsed,         &kMemberReads,
     &kMemberReadBytes, &kMemberWrites,  &kMemberWrittenBytes, &kMemberCorrected, &kJobState,     &kJobDone,
     &kJobRate,       &kVolumeInfo,      &kVolumeState,     &kVolumeAttached, &kVolumeSize,       &kVolumeMapped,
-    &kVolumeRequests, &kVolumeErrors,   &kVolumeBytes,     &kVolumeTime,   &kWear,               &kEndurance,
-    &kWearRate,      &kSlow,            &kOutstanding,     &kTemperature,  &kMediaErrors,        &kSpare,
-    &kWearDeviation, &kWearMean,        &kUserBytes,       &kDeviceBytes,  &kMoves,              &kMovesWaiting,
-    &kPolicy,
+    &kVolumeRequests, &kVolumeErrors,   &kVolumeBytes,     &kVolumeTime,
 };
 
-constexpr double kSecondsOfDay = 86400;
-
-MetricLabels with(const MetricLabels& labels, std::string_view name, std::string_view value) {
-    MetricLabels more = labels;
-    more.push_back({std::string(name), std::string(value)});
-    return more;
-}
-
-MetricLabels pool_labels(const pool::Pool& pool) { return {{"pool", pool.name()}}; }
-
 double ratio_of(const pool::JobStatus& job) { return percent_of(job.bytes_done, job.bytes_total) / 100.0; }
-
-MetricLabels member_labels(const pool::Pool& pool, MemberIndex member) {
-    MetricLabels labels = pool_labels(pool);
-    labels.push_back({"member", std::to_string(member.get())});
-    labels.push_back({"serial", pool.state().members()[member.get()]->serial});
-    return labels;
-}
 
 void add_member(MetricSet& set, const pool::Pool& pool, const pool::MemberStatus& status) {
     const meta::Member& member = status.member;
     const MetricLabels labels = member_labels(pool, status.index);
-    MetricLabels info = with(labels, "uuid", member.uuid.to_string());
-    info = with(with(with(info, "path", member.path), "model", member.model), "domain", member.domain);
+    MetricLabels info = with_label(labels, "uuid", member.uuid.to_string());
+    info = with_label(with_label(info, "path", member.path), "model", member.model);
+    info = with_label(info, "domain", member.domain);
     set.add(kMemberInfo, std::move(info), 1);
     set.add_state(kMemberState, labels, kMemberStateNames, member_state_name(status));
     set.add(kMemberSize, labels, member.layout.size_bytes);
@@ -120,29 +82,18 @@ void add_member(MetricSet& set, const pool::Pool& pool, const pool::MemberStatus
     set.add(kMemberReadBytes, labels, status.traffic.reads.bytes);
     for (std::size_t kind = 0; kind < raid::kWriteKinds; kind++) {
         const raid::IoSum& sum = status.traffic.writes_by_kind[kind];
-        const MetricLabels of_kind = with(labels, "kind", kWriteKindNames[kind]);
+        const MetricLabels of_kind = with_label(labels, "kind", kWriteKindNames[kind]);
         set.add(kMemberWrites, of_kind, sum.count);
         set.add(kMemberWrittenBytes, of_kind, sum.bytes);
     }
-    const MetricLabels of_metadata = with(labels, "kind", kMetadataName);
+    const MetricLabels of_metadata = with_label(labels, "kind", kMetadataName);
     set.add(kMemberWrites, of_metadata, status.metadata_written.writes);
     set.add(kMemberWrittenBytes, of_metadata, status.metadata_written.bytes);
     set.add(kMemberCorrected, labels, member.counters.corrected_errors);
 }
 
-void add_account(MetricSet& set, const MetricLabels& labels, const wl::Account& account) {
-    set.add(kWear, labels, account.level());
-    set.add(kEndurance, labels, account.endurance.bytes);
-    if (const auto trend = wl::trend_of(account)) set.add(kWearRate, labels, trend->rate * kSecondsOfDay);
-    if (!account.reading) return;
-    const wl::WearReading& reading = *account.reading;
-    if (reading.temperature_celsius) set.add(kTemperature, labels, *reading.temperature_celsius);
-    if (reading.media_errors) set.add(kMediaErrors, labels, *reading.media_errors);
-    if (reading.spare_percent) set.add(kSpare, labels, *reading.spare_percent / 100.0);
-}
-
 void add_operation(MetricSet& set, const MetricLabels& labels, std::string_view name, const ublk::OpSum& sum) {
-    const MetricLabels of_it = with(labels, "operation", name);
+    const MetricLabels of_it = with_label(labels, "operation", name);
     set.add(kVolumeRequests, of_it, sum.count);
     set.add(kVolumeErrors, of_it, sum.errors);
     set.add(kVolumeBytes, of_it, sum.bytes);
@@ -151,7 +102,26 @@ void add_operation(MetricSet& set, const MetricLabels& labels, std::string_view 
 
 }  // namespace
 
-std::span<const Metric* const> all_metrics() { return kAll; }
+MetricLabels with_label(const MetricLabels& labels, std::string_view name, std::string_view value) {
+    MetricLabels more = labels;
+    more.push_back({std::string(name), std::string(value)});
+    return more;
+}
+
+MetricLabels pool_labels(const pool::Pool& pool) { return {{"pool", pool.name()}}; }
+
+MetricLabels member_labels(const pool::Pool& pool, MemberIndex member) {
+    MetricLabels labels = pool_labels(pool);
+    labels.push_back({"member", std::to_string(member.get())});
+    labels.push_back({"serial", pool.state().members()[member.get()]->serial});
+    return labels;
+}
+
+std::vector<const Metric*> all_metrics() {
+    std::vector<const Metric*> all(kAll.begin(), kAll.end());
+    for (const Metric* metric : all_wear_metrics()) all.push_back(metric);
+    return all;
+}
 
 void add_build_metrics(MetricSet& set) { set.add(kBuildInfo, {{"version", XSAN_VERSION}}, 1); }
 
@@ -159,15 +129,15 @@ void add_pool_metrics(MetricSet& set, pool::Pool& pool) {
     const MetricLabels labels = pool_labels(pool);
     set.add_state(kPoolState, labels, kHealthNames, health_name(pool.health()));
     const pool::RebuildStatus lost = pool.rebuild_status();
-    set.add(kPoolLostGroups, with(labels, "state", "pending"), lost.pending_groups);
-    set.add(kPoolLostGroups, with(labels, "state", "unplaced"), lost.unplaced_groups);
-    set.add(kPoolLostGroups, with(labels, "state", "failed"), lost.failed_groups);
+    set.add(kPoolLostGroups, with_label(labels, "state", "pending"), lost.pending_groups);
+    set.add(kPoolLostGroups, with_label(labels, "state", "unplaced"), lost.unplaced_groups);
+    set.add(kPoolLostGroups, with_label(labels, "state", "failed"), lost.failed_groups);
     const raid::EngineCounters engine = pool.engine().counters();
-    set.add(kEngineOperations, with(labels, "kind", "full_stripe_write"), engine.full_stripe_writes);
-    set.add(kEngineOperations, with(labels, "kind", "delta_write"), engine.delta_writes);
-    set.add(kEngineOperations, with(labels, "kind", "reconstruct_write"), engine.reconstruct_writes);
-    set.add(kEngineOperations, with(labels, "kind", "merged_write"), engine.merged_writes);
-    set.add(kEngineOperations, with(labels, "kind", "degraded_read"), engine.degraded_reads);
+    set.add(kEngineOperations, with_label(labels, "kind", "full_stripe_write"), engine.full_stripe_writes);
+    set.add(kEngineOperations, with_label(labels, "kind", "delta_write"), engine.delta_writes);
+    set.add(kEngineOperations, with_label(labels, "kind", "reconstruct_write"), engine.reconstruct_writes);
+    set.add(kEngineOperations, with_label(labels, "kind", "merged_write"), engine.merged_writes);
+    set.add(kEngineOperations, with_label(labels, "kind", "degraded_read"), engine.degraded_reads);
 }
 
 void add_member_metrics(MetricSet& set, const pool::Pool& pool) {
@@ -182,7 +152,7 @@ void add_member_metrics(MetricSet& set, const pool::Pool& pool) {
     }
     const MetricLabels labels = pool_labels(pool);
     for (const std::string_view state : kMemberStateNames) {
-        set.add(kPoolMembers, with(labels, "state", state), count_by_state[state]);
+        set.add(kPoolMembers, with_label(labels, "state", state), count_by_state[state]);
     }
     set.add(kPoolSize, labels, size);
     set.add(kPoolUsed, labels, used);
@@ -190,33 +160,11 @@ void add_member_metrics(MetricSet& set, const pool::Pool& pool) {
 
 void add_job_metrics(MetricSet& set, const pool::Pool& pool) {
     for (const pool::JobStatus& job : pool.job_status()) {
-        const MetricLabels labels = with(pool_labels(pool), "kind", job_kind_name(job.kind));
+        const MetricLabels labels = with_label(pool_labels(pool), "kind", job_kind_name(job.kind));
         set.add_state(kJobState, labels, kJobStateNames, job_state_name(job.state));
         set.add(kJobDone, labels, ratio_of(job));
         set.add(kJobRate, labels, job.rate_bytes);
     }
-}
-
-void add_wear_metrics(MetricSet& set, const pool::Pool& pool) {
-    const MetricLabels labels = pool_labels(pool);
-    set.add(kPolicy, with(labels, "policy", pool.placement_name()), 1);
-    const pool::Wear* wear = pool.wear();
-    if (wear == nullptr) return;
-    for (const pool::Wear::MemberView& view : wear->members()) {
-        const MetricLabels of_member = member_labels(pool, view.member);
-        set.add(kSlow, of_member, view.candidate.slow ? 1 : 0);
-        set.add(kOutstanding, of_member, view.candidate.outstanding);
-        if (view.account != nullptr) add_account(set, of_member, *view.account);
-    }
-    const wl::Spread spread = wear->wear_spread();
-    set.add(kWearMean, labels, spread.mean);
-    set.add(kWearDeviation, labels, spread.deviation);
-    set.add(kUserBytes, labels, wear->user_bytes());
-    set.add(kDeviceBytes, labels, wear->device_bytes());
-    const pool::Wear::TaskView task = wear->task();
-    set.add(kMoves, with(labels, "result", "moved"), task.moves_done);
-    set.add(kMoves, with(labels, "result", "failed"), task.moves_failed);
-    set.add(kMovesWaiting, labels, pool.moves().waiting());
 }
 
 void add_request_metrics(MetricSet& set, const MetricLabels& labels, const ublk::TargetIo& io) {
@@ -233,9 +181,10 @@ void add_request_metrics(MetricSet& set, const MetricLabels& labels, const ublk:
 
 void add_volume_metrics(MetricSet& set, const pool::Pool& pool, const VolumeMetrics& one) {
     const meta::VolumeInfo& info = one.volume->info();
-    const MetricLabels labels = with(pool_labels(pool), "volume", info.name);
-    const MetricLabels named = with(with(labels, "uuid", info.uuid.to_string()), "scheme", one.volume->scheme().name());
-    set.add(kVolumeInfo, with(named, "device", one.device), 1);
+    const MetricLabels labels = with_label(pool_labels(pool), "volume", info.name);
+    MetricLabels named = with_label(labels, "uuid", info.uuid.to_string());
+    named = with_label(named, "scheme", one.volume->scheme().name());
+    set.add(kVolumeInfo, with_label(named, "device", one.device), 1);
     set.add_state(kVolumeState, labels, kHealthNames, health_name(one.health));
     set.add(kVolumeAttached, labels, one.io != nullptr ? 1 : 0);
     set.add(kVolumeSize, labels, info.size_bytes);

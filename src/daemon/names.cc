@@ -2,6 +2,7 @@
 #include "daemon/names.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace xsan::daemon {
 
@@ -56,9 +57,48 @@ std::string_view consistency_name(meta::Consistency consistency) {
     return "none";
 }
 
+std::string_view leveling_state_name(pool::Wear::TaskView::State state) {
+    using State = pool::Wear::TaskView::State;
+    switch (state) {
+        case State::stopped: return "stopped";
+        case State::idle: return "idle";
+        case State::running: return "running";
+        case State::paused: return "paused";
+        case State::waiting: return "waiting";
+    }
+    return "stopped";
+}
+
+std::string_view account_kind_name(std::size_t kind) {
+    return kind < kWriteKindNames.size() ? kWriteKindNames[kind] : kMetadataName;
+}
+
+std::string_view origin_name(wl::EnduranceOrigin origin) {
+    switch (origin) {
+        case wl::EnduranceOrigin::configured: return "configured";
+        case wl::EnduranceOrigin::model: return "model";
+        case wl::EnduranceOrigin::assumed: return "assumed";
+    }
+    return "assumed";
+}
+
+std::string_view origin_name(wl::WearOrigin origin) {
+    switch (origin) {
+        case wl::WearOrigin::own: return "own";
+        case wl::WearOrigin::drive: return "drive";
+        case wl::WearOrigin::file: return "file";
+    }
+    return "own";
+}
+
 double percent_of(std::uint64_t done, std::uint64_t total) {
     if (total == 0) return 100.0;
     return std::min(100.0, 100.0 * static_cast<double>(done) / static_cast<double>(total));
+}
+
+std::optional<double> max_over_min(const wl::Spread& spread) {
+    if (spread.low <= 0 || !std::isfinite(spread.ratio)) return std::nullopt;
+    return spread.ratio;
 }
 
 }  // namespace xsan::daemon

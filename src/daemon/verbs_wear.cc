@@ -1,9 +1,6 @@
 // Verbs of wear leveling and events: docs/rpc.md has their answers.
 #include <fmt/format.h>
 
-#include <array>
-#include <cmath>
-
 #include "daemon/json_values.h"
 #include "daemon/names.h"
 #include "daemon/service.h"
@@ -17,48 +14,13 @@ using Json = nlohmann::json;
 constexpr double kDay = 86400;
 constexpr std::size_t kHottest = 10;
 
-std::string_view account_kind_name(std::size_t kind) {
-    return kind < kWriteKindNames.size() ? kWriteKindNames[kind] : kMetadataName;
-}
-
-std::string_view origin_name(wl::EnduranceOrigin origin) {
-    switch (origin) {
-        case wl::EnduranceOrigin::configured: return "configured";
-        case wl::EnduranceOrigin::model: return "model";
-        case wl::EnduranceOrigin::assumed: return "assumed";
-    }
-    return "assumed";
-}
-
-std::string_view origin_name(wl::WearOrigin origin) {
-    switch (origin) {
-        case wl::WearOrigin::own: return "own";
-        case wl::WearOrigin::drive: return "drive";
-        case wl::WearOrigin::file: return "file";
-    }
-    return "own";
-}
-
-std::string_view task_state_name(pool::Wear::TaskView::State state) {
-    using State = pool::Wear::TaskView::State;
-    switch (state) {
-        case State::stopped: return "stopped";
-        case State::idle: return "idle";
-        case State::running: return "running";
-        case State::paused: return "paused";
-        case State::waiting: return "waiting";
-    }
-    return "stopped";
-}
-
 Json describe_spread(const wl::Spread& spread) {
-    const bool has_ratio = spread.low > 0 && std::isfinite(spread.ratio);
     return Json::object({{"mean", spread.mean},
                          {"deviation", spread.deviation},
                          {"cv", spread.cv},
                          {"min", spread.low},
                          {"max", spread.high},
-                         {"max_over_min", has_ratio ? Json(spread.ratio) : Json(nullptr)}});
+                         {"max_over_min", value_or_null(max_over_min(spread))}});
 }
 
 Json describe_settings(const wl::WearSettings& settings) {
@@ -72,7 +34,7 @@ Json describe_settings(const wl::WearSettings& settings) {
 
 Json describe_task(const pool::Pool& pool, const pool::Wear& wear) {
     const pool::Wear::TaskView task = wear.task();
-    return Json::object({{"state", task_state_name(task.state)},
+    return Json::object({{"state", leveling_state_name(task.state)},
                          {"schedule", wear.settings().schedule.text()},
                          {"last_plan_time", value_or_null(task.last_plan_seconds)},
                          {"next_plan_time", value_or_null(task.next_plan_seconds)},
@@ -103,18 +65,14 @@ Json per_day(double rate_per_second) { return rate_per_second * kDay; }
 
 // The next threshold that the member has not reached, and the days until then as the trend has them.
 void add_outlook(Json& out, const wl::Account& account, const std::vector<double>& thresholds) {
-    out["rate_points_per_day"] = nullptr;
-    out["days_to_threshold"] = nullptr;
-    out["threshold"] = nullptr;
     const auto trend = wl::trend_of(account);
-    if (trend) out["rate_points_per_day"] = per_day(trend->rate);
-    for (const double threshold : thresholds) {
-        if (account.level() >= threshold) continue;
-        out["threshold"] = threshold;
-        const auto time = trend ? wl::time_to_wear(*trend, threshold) : std::nullopt;
-        if (time) out["days_to_threshold"] = time->expected_seconds / kDay;
-        return;
-    }
+    out["rate_points_per_day"] = trend ? per_day(trend->rate) : Json(nullptr);
+    const wl::Outlook outlook = wl::outlook_of(account, thresholds);
+    const auto& time = outlook.time;
+    out["threshold"] = value_or_null(outlook.threshold);
+    out["days_to_threshold"] = time ? Json(time->expected_seconds / kDay) : Json(nullptr);
+    out["days_earliest"] = time ? Json(time->earliest_seconds / kDay) : Json(nullptr);
+    out["days_latest"] = time && time->latest_seconds ? Json(*time->latest_seconds / kDay) : Json(nullptr);
 }
 
 void add_account(Json& out, const wl::Account& account, const std::vector<double>& thresholds) {
@@ -131,6 +89,7 @@ void add_account(Json& out, const wl::Account& account, const std::vector<double
     out["reading"] = describe_reading(account);
     out["since"] = account.since_seconds;
     out["written"] = std::move(written);
+    out["write_amplification"] = value_or_null(account.totals.amplification());
     out["writes"] = account.totals.writes().count;
     out["written_bytes"] = account.totals.writes().bytes;
     out["reads"] = account.totals.reads.count;
@@ -402,8 +361,8 @@ Task<Service::Answer> Service::wear_reset(Json json) {
 
 Task<Service::Answer> Service::events(Json json) {
     const rpc::Params params(json);
-    XSAN_CO_CHECK(pool::Wear* wear, find_wear(params));
-    const pool::EventLog& log = wear->events();
+    XSAN_CO_CHECK(const Entry* entry, find(params.text("pool")));
+    const pool::EventLog& log = entry->pool->events();
     Json events = Json::array();
     const std::size_t count_max = params.size("count_max");
     // Those behind a number, oldest first, for who follows; else the newest.

@@ -63,6 +63,7 @@ class EventLog {
 
     void add(std::int64_t unix_seconds, EventKind kind, std::string text) {
         if (text.size() > kTextBytesMax) text.resize(kTextBytesMax);
+        noted_[static_cast<std::size_t>(kind)]++;
         events_.push_back({++last_, unix_seconds, kind, std::move(text)});
         moves_ += is_of_move(kind);
         if (moves_ > kMovesMax) {
@@ -84,6 +85,8 @@ class EventLog {
     void skip(std::uint64_t numbers) { last_ += numbers; }
 
     std::uint64_t last() const { return last_; }  // 0: there was none yet
+    // How many of that kind were added since this log was made.
+    std::uint64_t noted(EventKind kind) const { return noted_[static_cast<std::size_t>(kind)]; }
     std::optional<std::uint64_t> first() const {
         return events_.empty() ? std::nullopt : std::optional(events_.front().number);
     }
@@ -99,6 +102,7 @@ class EventLog {
     std::deque<PoolEvent> events_;
     std::size_t moves_ = 0;  // of these
     std::uint64_t last_ = 0;
+    std::array<std::uint64_t, kEventKindLast + 1> noted_{};
 };
 
 }  // namespace xsan::pool

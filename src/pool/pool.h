@@ -230,10 +230,14 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     void spawn(Task<void> task) { tasks_.spawn(std::move(task)); }
     Task<void> pause_for(TimeNs duration);  // returns early when the pool stops
     Failure refuse_stopping() const;
-    // For people, where events are kept.
+    // For people. Kept with the accounts of wear; without those they end with the pool.
     void note_event(EventKind kind, std::string text) {
-        if (wear_ != nullptr) wear_->note(kind, std::move(text));
+        if (wear_ != nullptr) return wear_->note(kind, std::move(text));
+        const auto& clock = environment_.wear.wall_seconds;
+        const std::int64_t now = clock ? clock() : static_cast<std::int64_t>(control().now() / kSecond);
+        events_.add(now, kind, std::move(text));
     }
+    const EventLog& events() const { return wear_ != nullptr ? wear_->events() : events_; }
     // A scrub goes on over restarts. One that is paused is given up when another is started. `rate_max`: bytes a
     // second that it may read, 0 as configured; absent: as before.
     Task<Outcome<void>> start_scrub(bool repair = false, std::optional<std::uint64_t> rate_max = {});
@@ -444,6 +448,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     std::unique_ptr<Scrub> scrub_;
     std::unique_ptr<wl::Placement> placement_;
     std::unique_ptr<Wear> wear_;
+    EventLog events_;  // without wear_
     std::map<meta::VolumeId, std::unique_ptr<Volume>> volumes_;
 
     TaskGroup tasks_;

@@ -113,13 +113,9 @@ bool Wear::is_in_danger() const {
     if (settings_.prevent_days <= 0) return false;
     const wl::Spread spread = wear_spread();
     for (const auto& [member, side] : sides_) {
-        const double level = side->account.level();
-        const auto next = std::ranges::upper_bound(settings_.warn_at, level);
-        if (!is_live(member) || level <= spread.mean || next == settings_.warn_at.end()) continue;
-        const auto trend = wl::trend_of(side->account);
-        if (!trend) continue;
-        const auto time = wl::time_to_wear(*trend, *next);
-        if (time && time->expected_seconds < settings_.prevent_days * kDay) return true;
+        if (!is_live(member) || side->account.level() <= spread.mean) continue;
+        const wl::Outlook outlook = wl::outlook_of(side->account, settings_.warn_at);
+        if (outlook.time && outlook.time->expected_seconds < settings_.prevent_days * kDay) return true;
     }
     return false;
 }

@@ -1,6 +1,8 @@
 // What accounts make of what they are told.
 #include "wl/account.h"
 
+#include <algorithm>
+
 namespace xsan::wl {
 namespace {
 
@@ -15,6 +17,12 @@ IoTotal AccountTotals::writes() const {
     IoTotal sum;
     for (const IoTotal& kind : written) sum = {sum.count + kind.count, sum.bytes + kind.bytes};
     return sum;
+}
+
+std::optional<double> AccountTotals::amplification() const {
+    const std::uint64_t of_users = of(AccountKind::data).bytes;
+    if (of_users == 0) return std::nullopt;
+    return static_cast<double>(writes().bytes) / static_cast<double>(of_users);
 }
 
 AccountTotals AccountTotals::since(const AccountTotals& before) const {
@@ -86,6 +94,15 @@ bool is_worn_out(const Account& account) {
 
 std::optional<WearTrend> trend_of(const Account& account) {
     return wear_trend(account.history.points(), kTrendSeconds, account.resolution());
+}
+
+Outlook outlook_of(const Account& account, std::span<const double> thresholds) {
+    Outlook outlook;
+    const auto next = std::ranges::upper_bound(thresholds, account.level());
+    if (next == thresholds.end()) return outlook;
+    outlook.threshold = *next;
+    if (const auto trend = trend_of(account)) outlook.time = time_to_wear(*trend, *next);
+    return outlook;
 }
 
 }  // namespace xsan::wl

@@ -30,6 +30,8 @@ struct AccountTotals {
 
     const IoTotal& of(AccountKind kind) const { return written[static_cast<std::size_t>(kind)]; }
     IoTotal writes() const;
+    // Bytes written for whatever reason for each byte of users' data; nullopt where none of users' was written.
+    std::optional<double> amplification() const;
     // What came on top of `before`; a counter that is lower than it was began anew.
     AccountTotals since(const AccountTotals& before) const;
     void add(const AccountTotals& more);
@@ -79,5 +81,12 @@ bool is_worn_out(const Account& account);
 // Trends are taken over that much of the history; older wear says little of tomorrow's.
 inline constexpr double kTrendSeconds = 90 * 86400.0;
 std::optional<WearTrend> trend_of(const Account& account);
+
+// What comes next: the lowest of `thresholds` (points, ascending) that was not reached, and when it will be.
+struct Outlook {
+    std::optional<double> threshold;  // nullopt: all are reached
+    std::optional<TimeToWear> time;   // nullopt: too little history, or never as far as the trend tells
+};
+Outlook outlook_of(const Account& account, std::span<const double> thresholds);
 
 }  // namespace xsan::wl

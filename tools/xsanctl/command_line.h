@@ -39,6 +39,8 @@ struct Invocation {
     std::uint64_t count = 0;      // of a watch; 0: until interrupted
     std::string file;             // that xsanctl writes
     std::string format;           // of an export: "json", "csv"
+    std::string part;             // of an export as CSV: "history", "members", "events"
+    std::optional<double> within_days;  // of a check: what is foreseen within them counts
     wear::CompareArguments compare;
 };
 

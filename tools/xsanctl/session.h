@@ -11,9 +11,10 @@ inline constexpr int kExitDone = 0;
 inline constexpr int kExitRefused = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitNoDaemon = 3;
-// Of `wear predict --check`: a member has reached the first threshold, or the last one.
+// Of `wear predict --check`: a member has reached the first threshold, or the last one; of `--within`: one is foreseen.
 inline constexpr int kExitFirstReached = 4;
 inline constexpr int kExitLastReached = 5;
+inline constexpr int kExitForeseen = 6;
 
 // Prints results to stdout and errors as one line to stderr (with json: {code, message} to stdout);
 // returns the exit code.

@@ -1,9 +1,10 @@
-// The form of a snapshot of metrics: names, labels, and the text that Prometheus reads, parsed back.
+// The form of a snapshot of metrics: names, labels, and the text that Prometheus reads, parsed back; and its values.
 #pragma once
 
 #include <prometheus/check_names.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -98,6 +99,37 @@ inline void check_form(const MetricSnapshot& snapshot) {
         }
     }
     parse_text(snapshot);
+}
+
+// Of the one sample of that name with these labels, among others; nothing where there is not exactly one.
+inline std::optional<double> value_of(const MetricSnapshot& snapshot, std::string_view name,
+                                      const MetricLabels& labels) {
+    std::optional<double> found;
+    for (const auto& family : snapshot) {
+        if (family.name != name) continue;
+        for (const auto& sample : family.metric) {
+            const bool fits = std::all_of(labels.begin(), labels.end(), [&](const auto& wanted) {
+                return std::find(sample.label.begin(), sample.label.end(), wanted) != sample.label.end();
+            });
+            if (!fits) continue;
+            if (found) return std::nullopt;
+            found = family.type == MetricType::Counter ? sample.counter.value : sample.gauge.value;
+        }
+    }
+    return found;
+}
+
+inline double sum_of(const MetricSnapshot& snapshot, std::string_view name) {
+    double sum = 0;
+    for (const auto& family : snapshot) {
+        if (family.name != name) continue;
+        for (const auto& sample : family.metric) sum += sample.counter.value + sample.gauge.value;
+    }
+    return sum;
+}
+
+inline bool has(const MetricSnapshot& snapshot, std::string_view name) {
+    return std::any_of(snapshot.begin(), snapshot.end(), [&](const auto& family) { return family.name == name; });
 }
 
 }  // namespace xsan::test

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
-#include <optional>
 
 #include "daemon/names.h"
 #include "support/catch.h"
 #include "unit/daemon/desk.h"
 #include "unit/daemon/metrics_form.h"
+#include "unit/daemon/worn_account.h"
 
 using namespace xsan;
 using namespace xsan::daemon;
@@ -17,40 +17,13 @@ using nlohmann::json;
 using prometheus::MetricType;
 using test::check_form;
 using test::Desk;
+using test::has;
 using test::Line;
 using test::parse_text;
+using test::sum_of;
+using test::value_of;
 
 namespace {
-
-// Of the one sample of that name with these labels, among others; nothing where there is not exactly one.
-std::optional<double> value_of(const MetricSnapshot& snapshot, std::string_view name, const MetricLabels& labels) {
-    std::optional<double> found;
-    for (const auto& family : snapshot) {
-        if (family.name != name) continue;
-        for (const auto& sample : family.metric) {
-            const bool fits = std::all_of(labels.begin(), labels.end(), [&](const auto& wanted) {
-                return std::find(sample.label.begin(), sample.label.end(), wanted) != sample.label.end();
-            });
-            if (!fits) continue;
-            if (found) return std::nullopt;
-            found = family.type == MetricType::Counter ? sample.counter.value : sample.gauge.value;
-        }
-    }
-    return found;
-}
-
-double sum_of(const MetricSnapshot& snapshot, std::string_view name) {
-    double sum = 0;
-    for (const auto& family : snapshot) {
-        if (family.name != name) continue;
-        for (const auto& sample : family.metric) sum += sample.counter.value + sample.gauge.value;
-    }
-    return sum;
-}
-
-bool has(const MetricSnapshot& snapshot, std::string_view name) {
-    return std::any_of(snapshot.begin(), snapshot.end(), [&](const auto& family) { return family.name == name; });
-}
 
 json mem_pool(int members) {
     json devices = json::array();
@@ -223,6 +196,7 @@ TEST_CASE("the document has every metric with its type and labels, and no other"
     });
     MetricSet set;
     add_request_metrics(set, {{"pool", "tank"}, {"volume", "data"}}, some_io());
+    add_account_metrics(set, test::kMemberLabels, test::worn_account(), test::kThresholds);
     for (auto& family : set.take()) snapshot.push_back(std::move(family));
     for (const auto& family : snapshot) {
         for (const auto& sample : family.metric) {

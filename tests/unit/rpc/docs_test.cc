@@ -94,6 +94,23 @@ TEST_CASE("docs/rpc.md describes every method, its role and each of its paramete
     }
 }
 
+TEST_CASE("docs/rpc.md names the errors of each method; of wear, where no accounts are kept and what is not durable",
+          "[rpc][docs]") {
+    const std::string document = read_document("docs/rpc.md");
+    for (const auto& method : methods()) {
+        CAPTURE(method.name);
+        const std::string section = section_of(document, method.name);
+        const auto begin = section.find("\nErrors: ");
+        REQUIRE(begin != std::string::npos);
+        const std::string errors = section.substr(begin, section.find('\n', begin + 1) - begin);
+        const bool is_wear = method.name.starts_with("wear.");
+        if (is_wear) CHECK(errors.find("`unsupported`") != std::string::npos);
+        const std::set<std::string_view> durable{"wear.policy", "wear.set",  "wear.endurance",
+                                                 "wear.start",  "wear.stop", "wear.reset"};
+        if (is_wear) CHECK((errors.find("`io_error`") != std::string::npos) == durable.contains(method.name));
+    }
+}
+
 TEST_CASE("docs/rpc.md describes no method that does not exist", "[rpc][docs]") {
     std::istringstream document(read_document("docs/rpc.md"));
     std::string line;

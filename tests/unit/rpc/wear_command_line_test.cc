@@ -115,6 +115,15 @@ TEST_CASE("wear predict asks for one threshold and checks it", "[rpc][xsanctl][w
     check_call(wear_call({"predict", "tank", "--threshold", "70"}), "wear.predict",
                R"({"pool":"tank","threshold":70})");
     CHECK(wear_call({"predict", "tank", "--check"}).action == Action::check_prediction);
+    CHECK(!wear_call({"predict", "tank", "--check"}).within_days);
+    const auto within = wear_call({"predict", "tank", "--within", "90"});
+    CHECK(within.action == Action::check_prediction);
+    CHECK(within.within_days == 90);
+    check_call(within, "wear.predict", R"({"pool":"tank"})");
+    CHECK(wear_call({"predict", "tank", "--check", "--within", "0.5"}).within_days == 0.5);
+    for (const char* days : {"0", "-1", "x", "", "nan", "inf", "36501", "1d"}) {
+        usage_error({"wear", "predict", "tank", "--within", days});
+    }
     CHECK(usage_error({"wear", "predict", "tank", "--threshold", "101"}) ==
           "wear.predict: threshold: must be 1 to 100");
     for (const char* threshold : {"0", "-1", "80.5", "x", "", "80%"}) {
@@ -134,6 +143,15 @@ TEST_CASE("wear export knows its format by the file's ending", "[rpc][xsanctl][w
           "wear export: 'w' ends in neither .json nor .csv: say --format");
     CHECK(usage_error({"wear", "export", "tank", "w.csv", "--format", "xml"}) ==
           "wear export: --format 'xml' is not json or csv");
+    CHECK(wear_call({"export", "tank", "w.csv"}).part == "history");
+    for (const char* part : {"history", "members", "events"}) {
+        CHECK(wear_call({"export", "tank", "w.csv", "--what", part}).part == part);
+    }
+    CHECK(usage_error({"wear", "export", "tank", "w.csv", "--what", "all"}) ==
+          "wear export: --what 'all' is not history, members or events");
+    CHECK(usage_error({"wear", "export", "tank", "w.json", "--what", "members"}) ==
+          "wear export: --what is for CSV: as JSON everything is exported");
+    usage_error({"wear", "export", "tank", "w.csv", "--what", ""});
     usage_error({"wear", "export", "tank", "w.csv", "--format", ""});
     usage_error({"wear", "export", "tank", ""});
     usage_error({"wear", "export", "tank"});

@@ -7,6 +7,7 @@
 #include "support/catch.h"
 #include "unit/rpc/wear_answers.h"
 #include "xsanctl/render.h"
+#include "xsanctl/wear/csv.h"
 #include "xsanctl/wear/export.h"
 #include "xsanctl/wear/words.h"
 
@@ -68,9 +69,9 @@ TEST_CASE("wear show tells what is in force and has a line for each member",
     CHECK(has(text, "0.0 to 85.0 %, mean 50.0, deviation 40.0, cv 0.800, max/min -\n"));
     CHECK(has(text, "90G by users, 1.52 times as much to members\n"));
     CHECK(has(text, "hot groups   17 (1M/s), 3 (1K/s)\n"));
-    CHECK(has(text, "  0  /dev/nvme0n1  xsan0   in_sync  12.3  own       1800T?     100G  1M/s        -"
+    CHECK(has(text, "  0  /dev/nvme0n1  xsan0   in_sync  12.3  own       1800T?     100G  1.50  1M/s        -"
                     "             -       0    1T\n"));
-    CHECK(has(text, "  3  /dev/nvme3n1  xsan3   in_sync  94.5  drive         1T     1.5K     -    0.021"
+    CHECK(has(text, "  3  /dev/nvme3n1  xsan3   in_sync  94.5  drive         1T     1.5K     -     -    0.021"
                     "  100 in 258 d      85    1T  not healthy, slow, spare 5 %, 2 media errors\n"));
     CHECK(text.find('#') == text.find("#  PATH"));
     view.chart = true;
@@ -102,15 +103,6 @@ TEST_CASE("history is a column for each member, or a line for each point where t
           "3  a,\"b\"   2026-11-26T09:46:40Z  94.5\n");
     CHECK(ctl::render("wear.history", answer_of(R"({"members":[{"index":0,"points":[]}]})")) ==
           "no history yet\n");
-}
-
-TEST_CASE("CSV has a header, a line for each point, and quotes what needs it",
-          "[xsanctl][wear][render]") {
-    CHECK(wear::history_csv(answer_of(test::kHistory)) == "time,member,serial,wear\n"
-                                                          "1795600000,0,xsan0,12.25\n"
-                                                          "1795686400,0,xsan0,12.5\n"
-                                                          "1795686400,3,\"a,\"\"b\"\"\",94.5\n");
-    CHECK(wear::history_csv(answer_of("{}")) == "time,member,serial,wear\n");
 }
 
 TEST_CASE("a plan lists its moves and what they write", "[xsanctl][wear][render]") {
@@ -164,6 +156,27 @@ TEST_CASE("a check tells the first threshold from the last", "[xsanctl][wear][re
                        {"threshold":60,"reached":true}]}]})") == Check::first);
 }
 
+TEST_CASE("a check for what is foreseen looks at the first threshold that comes", "[xsanctl][wear][render]") {
+    using wear::Check;
+    using wear::check_prediction;
+    const json calm = test::prediction(0);  // 80 points in 475 days, 90 in 975
+    const auto next = wear::next_foreseen(calm);
+    REQUIRE(next);
+    CHECK(next->member == "3 (xsan3)");
+    CHECK(next->threshold == 80);
+    CHECK(next->days == 475);
+    CHECK(check_prediction(calm, 474.9) == Check::none);
+    CHECK(check_prediction(calm, 475) == Check::foreseen);
+    // What is reached comes first, and is not foreseen any more.
+    CHECK(check_prediction(test::prediction(80), 1000) == Check::first);
+    CHECK(check_prediction(test::prediction(90), 1000) == Check::last);
+    CHECK(!wear::next_foreseen(test::prediction(90)));
+    json silent = calm;
+    for (auto& one : silent["members"][1]["thresholds"]) one["days"] = nullptr;
+    CHECK(check_prediction(silent, 36500) == Check::none);
+    CHECK(!wear::next_foreseen(answer_of("{}")));
+}
+
 TEST_CASE("what changes something says what holds now", "[xsanctl][wear][render]") {
     CHECK(
         ctl::render("wear.policy", answer_of(R"({"policy":"load","policies":["load","mixed"]})")) ==
@@ -202,7 +215,9 @@ TEST_CASE("answers of unexpected shape are shown as far as they go", "[xsanctl][
             CHECK_NOTHROW(ctl::render(method.name, answer_of(result), view));
             CHECK_NOTHROW(wear::history_csv(answer_of(result)));
             CHECK_NOTHROW(wear::history_svg(answer_of(result)));
-            CHECK_NOTHROW(wear::check_prediction(answer_of(result)));
+            CHECK_NOTHROW(wear::members_csv(answer_of(result)));
+            CHECK_NOTHROW(wear::events_csv(answer_of(result)));
+            CHECK_NOTHROW(wear::check_prediction(answer_of(result), 30));
         }
     }
 }

@@ -14,6 +14,7 @@
 #include "unit/rpc/captured_run.h"
 #include "unit/rpc/running_server.h"
 #include "unit/rpc/wear_answers.h"
+#include "xsanctl/wear/csv.h"
 
 using namespace xsan;
 using nlohmann::json;
@@ -86,6 +87,14 @@ TEST_CASE("a check's exit code says which threshold is reached", "[rpc][xsanctl]
     CHECK(code_of("first") == 4);
     CHECK(code_of("last") == 5);
     CHECK(run_words(running.path(), {"wear", "predict", "last"}).code == 0);
+    const auto within = [&](const char* pool, const char* days) {
+        return run_words(running.path(), {"wear", "predict", pool, "--within", days});
+    };
+    CHECK(within("none", "400").code == 0);
+    CHECK(within("none", "500").code == 6);
+    CHECK(within("none", "500").out.ends_with("\nmember 3 (xsan3) reaches 80 points in 475 d\n"));
+    CHECK(within("first", "1000").code == 4);
+    CHECK(within("last", "1000").code == 5);
     const Ran as_json = run_words(running.path(), {"wear", "predict", "last", "--check", "--json"});
     CHECK(as_json.code == 5);
     CHECK(*rpc::parse_json(as_json.out) == test::prediction(90));
@@ -121,6 +130,14 @@ TEST_CASE("an export has everything, or is not there", "[rpc][xsanctl][wear]") {
     CHECK(csv.code == 0);
     CHECK(file.content().starts_with("time,member,serial,wear\n1795600000,0,xsan0,12.25\n"));
     CHECK(answer_of(csv.out.c_str())["size_bytes"] == file.content().size());
+
+    CHECK(run_words(running.path(), {"wear", "export", "tank", path.c_str(), "--format", "csv", "--what", "members"})
+              .code == 0);
+    CHECK(file.content() == ctl::wear::members_csv(answer_of(test::kShown)));
+    CHECK(run_words(running.path(), {"wear", "export", "tank", path.c_str(), "--format", "csv", "--what", "events"})
+              .code == 0);
+    CHECK(file.content().starts_with("number,time,kind,text\n1,1,wear_moved,t\n2,2,"));
+    CHECK(file.content().ends_with("\n5000,5000,wear_moved,t\n"));
 
     const Ran refused = run_words(running.path(), {"wear", "export", "tank", "/nonexistent/w.csv"});
     CHECK(refused.code == 1);

@@ -84,6 +84,34 @@ TEST_CASE("a drive below its own threshold of spare blocks is worn out", "[wl][a
     CHECK(is_worn_out(account));
 }
 
+TEST_CASE("write amplification is all that was written for each byte of users", "[wl][account]") {
+    AccountTotals totals = wrote(AccountKind::parity, 500);
+    CHECK_FALSE(totals.amplification());
+    totals.add(wrote(AccountKind::data, 1000));
+    CHECK(totals.amplification() == 1.5);
+    totals.reads = {9, 9000};
+    totals.add(wrote(AccountKind::metadata, 500));
+    CHECK(totals.amplification() == 2.0);
+}
+
+TEST_CASE("the outlook is of the lowest threshold that was not reached", "[wl][account]") {
+    constexpr double kThresholds[] = {10, 20};
+    Account account(kEndurance, 0);
+    CHECK(outlook_of(account, kThresholds).threshold == 10.0);
+    CHECK_FALSE(outlook_of(account, kThresholds).time);
+    account.wrote(wrote(AccountKind::data, 100'000'000'000));
+    account.read(std::nullopt, WearOrigin::own, 0);
+    for (int day = 0; day <= 10; day++) account.history.add({day * 86400.0, day * 1.0});
+    const Outlook outlook = outlook_of(account, kThresholds);
+    CHECK(outlook.threshold == 20.0);  // 10 is reached
+    REQUIRE(outlook.time);
+    CHECK(outlook.time->expected_seconds == Approx(10 * 86400.0));
+    account.wrote(wrote(AccountKind::data, 100'000'000'000));
+    account.read(std::nullopt, WearOrigin::own, 0);
+    CHECK_FALSE(outlook_of(account, kThresholds).threshold);
+    CHECK_FALSE(outlook_of(account, {}).time);
+}
+
 TEST_CASE("a meter and a history go on from what another one knew", "[wl][account]") {
     WearMeter meter(kRated);
     WearReading reading;

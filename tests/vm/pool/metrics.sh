@@ -104,6 +104,22 @@ seconds=$(value after xsan_volume_request_duration_seconds_sum 'operation="write
 [[ $seconds =~ ^[0-9]{1,2}\.[0-9]+$ ]] || fail "writes took $seconds s"
 grep -q "xsan_volume_info{pool=\"tank\",volume=\"data\",.*,device=\"$device\"} 1" after || fail "no info of the volume"
 [ "$(value after xsan_volume_size_bytes)" = "$(shown tank '.volumes[0].size_bytes')" ] || fail "the size is wrong"
+# Wear: what users have written is in the account and heats groups; the background task is off.
+for member in 0 1 2; do
+    [ "$(value after xsan_member_healthy "member=\"$member\"")" = 1 ] || fail "member $member is not healthy"
+    [ "$(value after xsan_member_endurance_bytes "member=\"$member\"")" != 0 ] || fail "member $member is rated for nothing"
+done
+[ "$(value after xsan_pool_leveling_state)" = 1 ] || fail "the task is in no state, or in several"
+[ "$(value after xsan_pool_leveling_state 'state="stopped"')" = 1 ] || fail "the task is not stopped"
+value after xsan_pool_wear_max_points >/dev/null
+[ "$(value after xsan_pool_fill_mean_ratio)" != 0 ] || fail "the members are empty"
+# Heat is folded every ten seconds, and only then is user data known as such.
+is_hot() { scrape after && grep -q '^xsan_group_heat_bytes_per_second{pool="tank",group="[0-9]*"} ' after; }
+wait_until 60 is_hot
+[ "$(grep -c '^xsan_group_heat_bytes_per_second' after)" -le 10 ] || fail "heat of more than ten groups"
+[ "$(value after xsan_member_account_written_bytes_total 'kind="data"')" -ge 1048576 ] || fail "the accounts lack what was written"
+value after xsan_pool_write_amplification_ratio >/dev/null
+value after xsan_member_write_amplification_ratio >/dev/null
 [ "$(grep -c '^# TYPE' after)" = "$(grep '^# TYPE' after | cut -d' ' -f3 | sort -u | wc -l)" ] || fail "a family is there twice"
 took
 
@@ -112,6 +128,7 @@ xsanctl fail tank 1 >/dev/null
 scrape after
 [ "$(value after xsan_pool_state 'state="degraded"')" = 1 ] || fail "the pool is not degraded"
 [ "$(value after xsan_member_state 'member="1"' 'state="faulty"')" = 1 ] || fail "the member is not faulty"
+[ "$(value after xsan_pool_events_total 'kind="member_lost"')" = 1 ] || fail "no event tells of it"
 xsanctl add tank "$(dev 3)" >/dev/null
 rebuilt tank
 scrape after

@@ -192,11 +192,13 @@ wrong wear set tank --member 17 endurance=1T
 wrong wear set tank --member 0 endurance=12Q
 wrong wear set tank --member 0 endurance=-1
 for threshold in 0 101 x; do wrong wear predict tank --threshold $threshold; done
+for days in 0 -1 x 36501; do wrong wear predict tank --within $days; done
 wrong wear reset tank --member 17
 wrong wear history tank --member 17
 wrong wear export tank /nonexistent/x.json
 wrong wear export tank /run/x.xml
 wrong wear export tank /run/x.json --format xml
+wrong wear export tank /run/x.json --what members
 [ ! -e /run/x.xml ] && [ ! -e /run/x.json ] || fail "a refused export has left a file"
 wrong wear watch tank --count 1 --interval 0
 wrong events tnak
@@ -228,6 +230,23 @@ jq -e '.show.pool == "tank" and (.history.members | length) == 6 and (.predict.m
        (.events.events | length) > 0' /run/export.json >/dev/null || fail "export: $(head -c 300 /run/export.json)"
 xsanctl wear export tank /run/export.csv
 [ "$(head -n 1 /run/export.csv)" = time,member,serial,wear ] || fail "export: $(head -n 2 /run/export.csv)"
+xsanctl wear export tank /run/export.csv --what members
+python3 -S - /run/export.csv <<'END' || fail "export: $(head -n 2 /run/export.csv)"
+import csv, sys
+rows = list(csv.DictReader(open(sys.argv[1], newline="")))
+kinds = ("data", "parity", "rebuild", "relocation", "zeros", "log", "metadata")
+assert [row["member"] for row in rows] == [str(i) for i in range(6)], rows
+for row in rows:
+    assert None not in row and None not in row.values(), row
+    written = sum(int(row[kind + "_bytes"]) for kind in kinds)
+    assert written == int(row["written_bytes"]), row
+    data = int(row["data_bytes"])
+    assert (row["write_amplification"] == "") == (data == 0), row
+    assert data == 0 or abs(float(row["write_amplification"]) - written / data) < 1e-6, row
+END
+xsanctl wear export tank /run/export.csv --what events
+[ "$(head -n 1 /run/export.csv)" = number,time,kind,text ] || fail "export: $(head -n 2 /run/export.csv)"
+[ "$(tail -n 1 /run/export.csv | cut -d, -f1)" -gt "$last" ] || fail "export: $(tail -n 2 /run/export.csv)"
 took
 
 say "figures survive a stop"

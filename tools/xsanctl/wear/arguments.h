@@ -8,7 +8,7 @@
 namespace xsan::ctl::wear {
 
 struct WearArguments {
-    std::optional<std::string> member, policy, threshold, since, interval, count, format, svg;
+    std::optional<std::string> member, policy, threshold, within, since, interval, count, format, what, svg;
     std::vector<std::string> settings;  // KEY=VALUE
     std::string file;
     bool chart = false;

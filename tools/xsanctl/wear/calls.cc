@@ -18,6 +18,7 @@ using Action = Invocation::Action;
 constexpr double kIntervalLeast = 0.1;  // seconds
 constexpr double kIntervalMost = 86'400;
 constexpr double kWatchSeconds = 2;
+constexpr double kWithinMost = 36'500;  // days
 constexpr std::int64_t kEventsMost = 4096;  // of one answer
 constexpr std::string_view kEnduranceKey = "endurance=";
 
@@ -111,7 +112,13 @@ Outcome<Invocation> CommandLine::wear_set() const {
 
 Outcome<Invocation> CommandLine::wear_predict() const {
     Invocation invocation = on_pool("wear.predict");
-    if (wear_.check) invocation.action = Action::check_prediction;
+    if (wear_.check || wear_.within) invocation.action = Action::check_prediction;
+    if (wear_.within) {
+        XSAN_TRY(invocation.within_days, number_of_text<double>(*wear_.within, "--within"));
+        if (!(*invocation.within_days > 0 && *invocation.within_days <= kWithinMost)) {
+            return bad_argument(fmt::format("--within must be above 0 and at most {} days", kWithinMost));
+        }
+    }
     XSAN_TRY_VOID(put_whole(invocation.params, "threshold", "--threshold", wear_.threshold));
     return invocation;
 }
@@ -123,6 +130,7 @@ Outcome<Invocation> CommandLine::wear_export() const {
     if (wear_.format && wear_.format->empty())
         return bad_argument("wear export: --format is empty");
     XSAN_TRY(invocation.format, wear::export_format(wear_.format.value_or(""), wear_.file));
+    XSAN_TRY(invocation.part, wear::export_part(wear_.what, invocation.format));
     return invocation;
 }
 
@@ -165,10 +173,13 @@ void CommandLine::add_wear_reports(CLI::App& group) {
     predict->add_option("--threshold", wear_.threshold, "points, 1 to 100 (those of warn_at)");
     predict->add_flag("--check", wear_.check,
                       "exit with 4 when the first threshold is reached, with 5 when the last one is");
+    predict->add_option("--within", wear_.within,
+                        "check, and exit with 6 when one is foreseen within so many days");
     auto* export_command = pool_command(group, "export", "Write wear, history and events to a file",
                                         [this] { return wear_export(); });
     export_command->add_option("FILE", wear_.file, "the file to write")->required();
     export_command->add_option("--format", wear_.format, "json or csv (by the file's ending)");
+    export_command->add_option("--what", wear_.what, "of a CSV: history, members or events (history)");
 }
 
 void CommandLine::add_wear_changes(CLI::App& group) {

@@ -26,6 +26,18 @@ Outcome<std::string> export_format(const std::string& format, const std::string&
                    fmt::format("wear export: --format '{}' is not json or csv", quotable(format)));
 }
 
+Outcome<std::string> export_part(const std::optional<std::string>& part, const std::string& format) {
+    if (!part) return std::string("history");
+    if (format != "csv") {
+        return Failure(Errc::invalid_argument, "wear export: --what is for CSV: as JSON everything is exported");
+    }
+    for (const char* known : {"history", "members", "events"}) {
+        if (*part == known) return *part;
+    }
+    return Failure(Errc::invalid_argument, fmt::format("wear export: --what '{}' is not history, members or events",
+                                                       quotable(*part)));
+}
+
 std::string export_json(const json& show, const json& history, const json& predict,
                         const json& events) {
     json document = json::object();

@@ -7,6 +7,7 @@
 
 #include "xsanctl/status.h"
 #include "xsanctl/table.h"
+#include "xsanctl/wear/csv.h"
 #include "xsanctl/wear/render.h"
 #include "xsanctl/wear/svg.h"
 #include "xsanctl/wear/words.h"
@@ -62,14 +63,6 @@ std::string long_table(const json& members) {
         }
     }
     return table.print("");
-}
-
-// As RFC 4180 has it: quoted where it must be.
-std::string csv_field(const std::string& text) {
-    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-    std::string quoted = "\"";
-    for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return quoted + "\"";
 }
 
 }  // namespace

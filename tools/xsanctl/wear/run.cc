@@ -1,14 +1,18 @@
 // Calls, then a file or an exit code.
 #include "xsanctl/wear/run.h"
 
+#include <fmt/format.h>
+
 #include "rpc/json_guard.h"
 #include "xsanctl/events.h"
 #include "xsanctl/poller.h"
 #include "xsanctl/session.h"
 #include "xsanctl/status.h"
+#include "xsanctl/wear/csv.h"
 #include "xsanctl/wear/export.h"
 #include "xsanctl/wear/render.h"
 #include "xsanctl/wear/whole_file.h"
+#include "xsanctl/wear/words.h"
 
 namespace xsan::ctl::wear {
 namespace {
@@ -41,14 +45,25 @@ Answer all_events(Poller& poller, const std::string& pool) {
     return all;
 }
 
-// The text of the file; CSV has the history alone.
+// The text of the file. A CSV has one part, for which nothing else is asked.
 Result<std::string, rpc::CallError> export_text(const Invocation& invocation) {
     Poller poller(invocation.socket);
     const std::string pool = text_of(invocation.params, "pool");
     const json params = {{"pool", pool}};
+    const bool is_csv = invocation.format == "csv";
+    if (is_csv && invocation.part == "members") {
+        const Answer shown = poller.call("wear.show", params);
+        if (!shown) return shown.error();
+        return members_csv(*shown);
+    }
+    if (is_csv && invocation.part == "events") {
+        const Answer events = all_events(poller, pool);
+        if (!events) return events.error();
+        return events_csv(*events);
+    }
     const Answer history = poller.call("wear.history", params);
     if (!history) return history.error();
-    if (invocation.format == "csv") return history_csv(*history);
+    if (is_csv) return history_csv(*history);
     const Answer show = poller.call("wear.show", params);
     if (!show) return show.error();
     const Answer predict = poller.call("wear.predict", params);
@@ -79,8 +94,14 @@ int run_check(const Invocation& invocation) {
         return refuse(invocation, Failure(Errc::unsupported, "xsand's answer names no thresholds to check"));
     }
     print(invocation.wants_json ? rpc::print_json(*prediction) + "\n" : render_prediction(*prediction));
-    switch (check_prediction(*prediction)) {
+    const Check check = check_prediction(*prediction, invocation.within_days);
+    if (check == Check::foreseen && !invocation.wants_json) {
+        const Foreseen next = *next_foreseen(*prediction);
+        print(fmt::format("member {} reaches {:g} points in {}\n", next.member, next.threshold, days_text(next.days)));
+    }
+    switch (check) {
         case Check::none: return kExitDone;
+        case Check::foreseen: return kExitForeseen;
         case Check::first: return kExitFirstReached;
         case Check::last: return kExitLastReached;
     }

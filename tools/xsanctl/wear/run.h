@@ -8,7 +8,8 @@ namespace xsan::ctl::wear {
 // `wear history --svg`: writes the chart to invocation.file; with json also prints the answer.
 int run_chart(const Invocation& invocation);
 
-// `wear predict --check`: prints the prediction; 0, kExitFirstReached or kExitLastReached.
+// `wear predict --check` and `--within`: prints the prediction; 0, kExitFirstReached, kExitLastReached or
+// kExitForeseen.
 int run_check(const Invocation& invocation);
 
 // `wear export`: asks for everything, then writes it wholly or not at all.

@@ -115,6 +115,7 @@ std::string members_table(const json& members) {
                  {"FROM"},
                  {"ENDURANCE", true},
                  {"WRITTEN", true},
+                 {"AMPL", true},
                  {"RATE", true},
                  {"PER DAY", true},
                  {"NEXT", true},
@@ -127,7 +128,8 @@ std::string members_table(const json& members) {
                        printable(text_of(member, "serial")), text_of(member, "state"),
                        points_of(member, "wear", 1), text_of(member, "source"),
                        amount_of(member, "endurance_bytes") + (is_assumed ? "?" : ""),
-                       amount_of(member, "written_bytes"), write_rate_of(member),
+                       amount_of(member, "written_bytes"),
+                       points_of(member, "write_amplification", 2), write_rate_of(member),
                        points_of(member, "rate_points_per_day", 3), next_of(member),
                        percent_of(member, "fill"), amount_of(member, "size_bytes"),
                        note_of(member)});

@@ -125,7 +125,21 @@ std::string render_prediction(const json& prediction) {
     return table.print("") + (worst == "-" ? std::string() : "a member has reached " + worst + " points\n");
 }
 
-Check check_prediction(const json& prediction) {
+std::optional<Foreseen> next_foreseen(const json& prediction) {
+    std::optional<Foreseen> next;
+    for (const auto& member : list_of(prediction, "members")) {
+        for (const auto& one : list_of(member, "thresholds")) {
+            const double days = number_of(one, "days", -1);
+            if (days < 0 || text_of(one, "reached") == "true" || (next && next->days <= days)) continue;
+            const std::string name =
+                fmt::format("{} ({})", text_of(member, "index"), printable(text_of(member, "serial")));
+            next = Foreseen{name, number_of(one, "threshold", 0), days};
+        }
+    }
+    return next;
+}
+
+Check check_prediction(const json& prediction, std::optional<double> within_days) {
     std::vector<double> thresholds = thresholds_of(prediction);
     if (thresholds.empty()) return Check::none;
     std::sort(thresholds.begin(), thresholds.end());
@@ -137,7 +151,9 @@ Check check_prediction(const json& prediction) {
         }
     }
     if (reached >= thresholds.back()) return Check::last;
-    return reached >= thresholds.front() ? Check::first : Check::none;
+    if (reached >= thresholds.front()) return Check::first;
+    const auto next = next_foreseen(prediction);
+    return within_days && next && next->days <= *within_days ? Check::foreseen : Check::none;
 }
 
 std::string render(std::string_view method, const json& result, const View& view) {
