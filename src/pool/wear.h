@@ -1,5 +1,5 @@
 // Wear: what a pool knows of its members' wear and does about it: accounts, readings, heat, the policy of placement and
-// its settings, what is kept (wear_keep.cc), the background task that plans relocations and lets them run (wear_task.cc).
+// its settings, what is kept (wear_keep.cc), and the background task that plans moves and lets them run (wear_task.cc).
 //
 // Who owns it: the pool, on whose control reactor everything runs. How it stops: stop(), then the owner joins its
 // tasks, then keep() where the stop is a clean one. The data path knows nothing of it: counters are looked at once a
