@@ -48,6 +48,8 @@ constexpr Metric kWriteRate = gauge("xsan_member_write_bytes_per_second", "Writt
 constexpr Metric kRequestTime = gauge("xsan_member_request_seconds", "What a request of the member takes, lately.");
 constexpr Metric kOutstanding = gauge("xsan_member_outstanding_requests", "Requests that wait at the member, lately.");
 constexpr Metric kSlow = gauge("xsan_member_slow", "1 where the member takes much longer than the others.");
+constexpr Metric kWornOut = gauge("xsan_member_worn_out",
+                                   "1 where the drive is low on spare blocks, by its own threshold.");
 constexpr Metric kHealthy = gauge("xsan_member_healthy", "1 where new groups may be placed on the member.");
 constexpr Metric kMemberFill = gauge("xsan_member_fill_ratio", "Extents of the member that are given to groups.");
 constexpr Metric kReadingTime = gauge("xsan_member_reading_timestamp_seconds",
@@ -111,8 +113,8 @@ constexpr std::array kAllOfWear{
     &kWear,         &kWearInfo,      &kEndurance,    &kPerPoint,       &kWearRate,      &kNext,
     &kNextExpected, &kNextEarliest,  &kNextLatest,   &kAccountStart,   &kAccountWrites, &kAccountWritten,
     &kAccountReads, &kAccountRead,   &kMemberAmplification, &kWriteRate, &kRequestTime, &kOutstanding,
-    &kSlow,         &kHealthy,       &kMemberFill,   &kReadingTime,    &kDriveUsed,     &kDriveWritten,
-    &kSpare,        &kSpareLeast,    &kMediaErrors,  &kTemperature,    &kUserBytes,     &kDeviceBytes,
+    &kSlow,         &kWornOut,       &kHealthy,      &kMemberFill,     &kReadingTime,   &kDriveUsed,
+    &kDriveWritten, &kSpare,        &kSpareLeast,    &kMediaErrors,  &kTemperature,    &kUserBytes,     &kDeviceBytes,
     &kPoolAmplification, &kPolicy,   &kLevelingState, &kLevels,        &kLastPlan,      &kNextPlan,
     &kMoves,        &kMovedBytes,    &kMovesWaiting, &kMovesRunning,   &kMovesLimit,    &kLatency,
     &kLatencyQuiet, &kHeat,          &kEvents,       &kLastEvent,
@@ -163,6 +165,7 @@ void add_view(MetricSet& set, const MetricLabels& labels, const pool::Wear::Memb
     add_known(set, kRequestTime, labels, view.request_seconds);
     set.add(kOutstanding, labels, candidate.outstanding);
     set.add(kSlow, labels, candidate.slow ? 1 : 0);
+    set.add(kWornOut, labels, candidate.worn_out ? 1 : 0);
     set.add(kHealthy, labels, candidate.healthy ? 1 : 0);
     const double total = candidate.extents_total;
     set.add(kMemberFill, labels, total > 0 ? 1 - candidate.extents_free / total : 0.0);

@@ -111,6 +111,7 @@ Json describe_member(const pool::MemberStatus& status, const pool::Wear::MemberV
                              {"request_seconds", value_or_null(view.request_seconds)},
                              {"outstanding", candidate.outstanding},
                              {"slow", candidate.slow},
+                             {"worn_out", candidate.worn_out},
                              {"healthy", candidate.healthy},
                              {"fill", total > 0 ? 1 - candidate.extents_free / total : 0.0},
                              {"used_bytes", status.used_bytes},
@@ -366,8 +367,8 @@ Task<Service::Answer> Service::events(Json json) {
     Json events = Json::array();
     const std::size_t count_max = params.size("count_max");
     // Those behind a number, oldest first, for who follows; else the newest.
-    const std::uint64_t newest_from = log.last() - std::min<std::uint64_t>(log.last(), count_max);
-    for (const pool::PoolEvent& event : log.since(params.maybe_size("since").value_or(newest_from), count_max)) {
+    const auto since = params.maybe_size("since");
+    for (const pool::PoolEvent& event : since ? log.since(*since, count_max) : log.newest(count_max)) {
         events.push_back(Json::object({{"number", event.number},
                                        {"time", event.unix_seconds},
                                        {"kind", pool::event_kind_name(event.kind)},

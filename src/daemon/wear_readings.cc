@@ -132,6 +132,7 @@ void DriveReadings::take_health(const pool::DriveName& name, const Outcome<dev::
     drive.is_due = false;
     if (health) {
         drive.health = *health;
+        drive.health_at = Reactor::current().now();
         return;
     }
     const Failure& failure = health.error();
@@ -195,7 +196,11 @@ std::vector<pool::DriveReading> DriveReadings::answers_of(const Job& job) const 
         const pool::DriveName& name = job.drives[i];
         wl::WearReading& reading = answers[i].reading;
         const auto known = drives_.find(Key(name.path, name.serial));
-        if (known != drives_.end() && known->second.health) reading = reading_of(*known->second.health);
+        if (known != drives_.end() && known->second.health) {
+            reading = reading_of(*known->second.health);
+            const TimeNs age = Reactor::current().now() - known->second.health_at;
+            answers[i].age_seconds = static_cast<std::int64_t>(age / kSecond);
+        }
         // A drive that the file names in both ways is what its serial says.
         auto given = by_serial.find(name.serial);
         if (given == by_serial.end()) {
@@ -204,6 +209,7 @@ std::vector<pool::DriveReading> DriveReadings::answers_of(const Job& job) const 
         }
         reading = combined(*given->second, reading);
         answers[i].from_file = says_anything(*given->second);
+        if (answers[i].from_file) answers[i].age_seconds = 0;
     }
     return answers;
 }

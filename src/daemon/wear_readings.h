@@ -60,6 +60,7 @@ class DriveReadings final : public pool::WearReader {
         bool has_none = false; // it is no NVMe drive: not asked again
         bool was_told = false; // that it cannot be read
         std::optional<dev::DriveHealth> health;  // the last that was read
+        TimeNs health_at = 0;                    // and when
     };
     using Key = std::pair<std::string, std::string>;  // path, serial
     struct Job;

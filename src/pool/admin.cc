@@ -352,6 +352,10 @@ std::vector<JobStatus> Pool::job_status() const {
     return jobs;
 }
 
+bool Pool::is_quiet() const {
+    return std::ranges::none_of(job_status(), [](const JobStatus& job) { return job.state == JobState::running; });
+}
+
 Task<Outcome<void>> Pool::start_scrub(bool repair, std::optional<std::uint64_t> rate_max) {
     if (!admin_gate_.try_enter()) co_return refuse_stopping();
     AdminScope running(admin_gate_);

@@ -96,6 +96,10 @@ class EventLog {
         const auto count = std::min(count_max, static_cast<std::size_t>(events_.end() - from));
         return {from, from + static_cast<std::ptrdiff_t>(count)};
     }
+    std::vector<PoolEvent> newest(std::size_t count_max) const {
+        const auto count = static_cast<std::ptrdiff_t>(std::min(count_max, events_.size()));
+        return {events_.end() - count, events_.end()};
+    }
     const std::deque<PoolEvent>& all() const { return events_; }
 
   private:

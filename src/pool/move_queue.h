@@ -81,12 +81,14 @@ class MoveQueue {
         queue_.erase(at);
         groups_.erase(entry.order.group);
         running_++;
+        running_in_background_ += !entry.by_command;
         return entry;
     }
 
     // One that was taken, and waits again: first of those in the background.
     void put_back(const Entry& entry) {
         running_--;
+        running_in_background_ -= !entry.by_command;
         queue_.insert(std::ranges::find(queue_, false, &Entry::by_command), entry);
         groups_.insert(entry.order.group);
     }
@@ -94,6 +96,7 @@ class MoveQueue {
     // Of one that was taken.
     void ended(const Entry& entry, End how, std::uint64_t bytes) {
         running_--;
+        running_in_background_ -= !entry.by_command;
         if (entry.by_command) commanded_--;
         if (how == End::moved) bytes_done_ += bytes;
         if (how != End::moved) bytes_total_ -= bytes;
@@ -103,6 +106,7 @@ class MoveQueue {
 
     bool is_idle() const { return queue_.empty() && running_ == 0; }
     unsigned running() const { return running_; }
+    unsigned running_in_background() const { return running_in_background_; }
 
     // `bytes_running`: what those that run have written so far.
     std::optional<JobStatus> job(std::uint64_t bytes_running, TimeNs now) const {
@@ -137,6 +141,7 @@ class MoveQueue {
     bool paused_ = false;
     std::optional<std::uint64_t> rate_max_;
     unsigned running_ = 0;
+    unsigned running_in_background_ = 0;  // of these
     unsigned commanded_ = 0;  // wait or run, by command
     // Since something was last added to an empty queue.
     std::uint64_t bytes_done_ = 0;

@@ -229,6 +229,7 @@ class Pool final : public raid::FaultSink, private wl::PoolView {
     bool may_plan_moves() const;
     void spawn(Task<void> task) { tasks_.spawn(std::move(task)); }
     Task<void> pause_for(TimeNs duration);  // returns early when the pool stops
+    bool is_quiet() const;  // no job runs: users have the drives to themselves
     Failure refuse_stopping() const;
     // For people. Kept with the accounts of wear; without those they end with the pool.
     void note_event(EventKind kind, std::string text) {

@@ -19,6 +19,7 @@ constexpr TimeNs kReadEvery = 15 * kSecond;
 constexpr TimeNs kPointEvery = 60 * kSecond;
 constexpr double kHeatHalfLife = 86400;
 constexpr double kClockSlack = 3600;
+constexpr TimeNs kClockDoubt = 6 * 3600 * kSecond;
 // A rate is the average over about so many looks.
 constexpr double kRateLooks = 10;
 
@@ -206,7 +207,7 @@ Task<void> Wear::read_drives() {
         // A file that is taken away takes its figures along; a drive that does not answer is no younger for it.
         const bool is_taken_back = !readings[i].from_file && side->second->account.origin == wl::WearOrigin::file;
         if (is_taken_back) side->second->account.forget_reading();
-        side->second->account.read(readings[i].reading, from, now_seconds());
+        side->second->account.read(readings[i].reading, from, now_seconds() - readings[i].age_seconds);
     }
 }
 
@@ -218,10 +219,7 @@ void Wear::note_levels() {
     for (auto& [member, side] : sides_) {
         wl::Account& account = side->account;
         const double level = account.level();
-        // The clock was wrong then, or is now.
-        const auto points = account.history.points();
-        const double now_or_later = static_cast<double>(now_seconds()) + kClockSlack;
-        if (!points.empty() && points.back().time_seconds > now_or_later) account.history.clear();
+        drop_false_history(*side);
         if (takes_points && is_live(member)) {
             account.history.add({static_cast<double>(now_seconds()), level});
         }
@@ -236,12 +234,28 @@ void Wear::note_levels() {
         }
         const bool worn_out = wl::is_worn_out(account);
         if (worn_out && !side->had_worn_out) {
-            note(EventKind::wear_threshold, fmt::format("{} has fewer spare blocks than its maker thinks safe: it "
-                                                        "counts as worn out, and takes new groups as a last resort",
+            note(EventKind::wear_threshold, fmt::format("{} has fewer spare blocks than its maker thinks safe: what it "
+                                                        "holds is to leave it; new groups go there as a last resort",
                                                         pool_.describe_member(member)));
         }
         side->had_worn_out = worn_out;
     }
+}
+
+// Where the newest point lies in the future the clock was wrong then, or is now: one that is put right soon costs
+// nothing.
+void Wear::drop_false_history(Side& side) {
+    const auto points = side.account.history.points();
+    const double now_or_later = static_cast<double>(now_seconds()) + kClockSlack;
+    if (points.empty() || points.back().time_seconds <= now_or_later) {
+        side.false_since.reset();
+        return;
+    }
+    const TimeNs now = pool_.control().now();
+    if (!side.false_since) side.false_since = now;
+    if (now - *side.false_since < kClockDoubt) return;
+    side.account.history.clear();
+    side.false_since.reset();
 }
 
 void Wear::note_mode() {
@@ -255,12 +269,10 @@ void Wear::annotate(wl::MemberCandidate& candidate) const {
     const auto at = sides_.find(candidate.member);
     if (at == sides_.end()) return;
     const Side& side = *at->second;
-    // What is low on spare blocks is a last resort: without it a group might have no redundancy. What it holds is to
-    // leave it, hottest first.
-    const bool is_worn_out = wl::is_worn_out(side.account);
-    candidate.wear = is_worn_out ? wl::kWearMax : side.account.level();
+    candidate.wear = side.account.level();
     candidate.endurance_bytes = side.account.endurance.bytes;
-    candidate.slow = side.load.slow() || is_worn_out;
+    candidate.slow = side.load.slow();
+    candidate.worn_out = wl::is_worn_out(side.account);
     candidate.outstanding = static_cast<std::uint32_t>(side.load.in_flight() + 0.5);
 }
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "base/uuid.h"
 #include "pool/events.h"
 #include "pool/wear_book.h"
@@ -56,6 +57,7 @@ class Wear {
   public:
     static constexpr TimeNs kSaveEvery = 60 * kSecond;
     static constexpr TimeNs kSaveSoon = 5 * kSecond;
+    static constexpr std::uint64_t kRateMost = 64 * kGiB;  // bytes a second: no limit
     static constexpr TimeNs kSaveIdle = 900 * kSecond;  // where nothing was read or written
 
     Wear(Pool& pool, const WearOptions& options);
@@ -99,7 +101,7 @@ class Wear {
         const wl::Account* account = nullptr;
         double rate_bytes = 0;  // written a second, lately
         std::optional<double> request_seconds;  // that one takes, lately
-        wl::MemberCandidate candidate;
+        wl::MemberCandidate candidate;  // `slow`: takes much longer than the others
     };
     std::vector<MemberView> members() const;  // live ones, and those that were; in order
     wl::Spread wear_spread() const;           // of members that may hold data and are there
@@ -150,6 +152,7 @@ class Wear {
         wl::MemberLoad load;
         std::uint64_t requests_seen = 0;
         bool had_worn_out = false;
+        std::optional<TimeNs> false_since;  // its history ends in the future
     };
     // Mean latency of users, over the last seconds and while nothing moved or moves all but stood still.
     struct Latency {
@@ -160,7 +163,7 @@ class Wear {
         TimeNs quiet_at = 0;
         bool is_listening = false;  // moves go at their slowest, so that a quiet figure can be had
         bool is_high = false;       // users wait longer than they should
-        bool was_told = false;      // that they do
+        bool was_told = false;      // of that, in these moves
         TimeNs told_at = 0;
         std::uint64_t moved_before = 0;  // bytes that moves had written at the last look
         double moved_rate = 0;           // and wrote a second since the one before
@@ -180,6 +183,7 @@ class Wear {
     void count();
     void count_heat(TimeNs elapsed);
     void note_levels();
+    void drop_false_history(Side& side);
     void note_mode();
     wl::AccountTotals totals_of(MemberIndex member) const;
     wl::Endurance endurance_of(MemberIndex member, double by_command) const;

@@ -21,6 +21,7 @@ Task<void> Wear::load(bool is_new) {
 
 // What was hot when the book was written, and has cooled down since.
 void Wear::take_heat(const WearBook& book) {
+    heat_.clear();  // of an older book
     const double age = std::max(0.0, static_cast<double>(now_seconds() - book.heat_seconds));
     for (const WearBook::Heat& heat : book.heat) {
         if (heat.group.get() >= pool_.state().group_limit()) continue;

@@ -25,6 +25,7 @@ struct DriveName {
 struct DriveReading {
     wl::WearReading reading;
     bool from_file = false;  // a user's file gave at least one of its figures
+    std::int64_t age_seconds = 0;  // since the drive said so; 0 for a file, which holds while it is there
 };
 
 class WearReader {

@@ -24,7 +24,6 @@ constexpr TimeNs kQuietHolds = 600 * kSecond;  // then moves all but stop for on
 constexpr TimeNs kTellEvery = 60 * kSecond;
 constexpr std::uint64_t kRateFloor = 4 * kMiB;
 constexpr std::uint64_t kRateFirst = 64 * kMiB;
-constexpr std::uint64_t kRateMost = 64 * kGiB;
 constexpr TimeNs kPlanAfterStart = 10 * kSecond;
 constexpr TimeNs kPredictionHolds = 30 * kSecond;
 constexpr double kDay = 86400;
@@ -208,7 +207,7 @@ bool Wear::watch_latency() {
     latency_.moved_rate = static_cast<double>(moved - std::min(moved, latency_.moved_before)) /
                           (static_cast<double>(elapsed) / static_cast<double>(kSecond));
     latency_.moved_before = moved;
-    const bool is_still = pool_.moves().is_idle() && latency_.moved_rate == 0;
+    const bool is_still = pool_.moves().is_idle() && latency_.moved_rate == 0 && pool_.is_quiet();
     const bool was_quiet = std::exchange(latency_.is_listening, false) || is_still;
     if (!load_source_) return true;
     const UserLoad load = load_source_();
@@ -223,8 +222,8 @@ bool Wear::watch_latency() {
     latency_.now_ns = static_cast<double>(load.nanoseconds - before.nanoseconds) /
                       static_cast<double>(load.requests - before.requests);
     if (!was_quiet) return true;
-    // One from long ago says little.
-    const bool is_fresh = latency_.quiet_ns && now - latency_.quiet_at < 2 * kQuietHolds;
+    // One from long ago says little: another one takes its place.
+    const bool is_fresh = latency_.quiet_ns && now - latency_.quiet_at < kQuietHolds;
     const double old = is_fresh ? *latency_.quiet_ns : *latency_.now_ns;
     latency_.quiet_ns = old + kQuietPart * (*latency_.now_ns - old);
     latency_.quiet_at = now;
@@ -240,11 +239,12 @@ std::uint64_t Wear::bytes_of_moves() const {
 // Moves go slower while users wait longer than they did without them, and faster again when they do not: one step with
 // each look.
 void Wear::guide_moves(bool looked) {
-    if (pool_.moves().running() == 0) {
-        if (rate_bytes_ && pool_.moves().is_idle()) {
+    // Moves by command go at the rate of rebuilds.
+    if (pool_.moves().running_in_background() == 0) {
+        if (rate_bytes_ && !pool_.moves().has_background()) {
             rate_bytes_.reset();
             pool_.set_move_rate(std::nullopt);
-            latency_.is_high = latency_.is_listening = false;
+            latency_.is_high = latency_.is_listening = latency_.was_told = false;
         }
         return;
     }
@@ -264,6 +264,7 @@ void Wear::guide_moves(bool looked) {
 std::uint64_t Wear::next_rate() {
     const std::uint64_t most = rate_most();
     const std::uint64_t rate = std::min(most, rate_bytes_.value_or(kRateFirst));
+    latency_.is_high = false;
     if (settings_.latency_factor == 0) return most;
     const bool can_tell = latency_.now_ns && latency_.quiet_ns;
     latency_.is_high = can_tell && *latency_.now_ns > settings_.latency_factor * *latency_.quiet_ns;
@@ -291,7 +292,9 @@ void Wear::tell_of_latency() {
 }
 
 std::uint64_t Wear::rate_most() const {
-    return settings_.rate_max_bytes > 0 ? settings_.rate_max_bytes : kRateMost;
+    const std::uint64_t own = settings_.rate_max_bytes > 0 ? settings_.rate_max_bytes : kRateMost;
+    const std::uint64_t of_rebuilds = pool_.state().pool().rebuild_rate_max;
+    return of_rebuilds > 0 ? std::min(own, of_rebuilds) : own;
 }
 
 void Wear::set_rate(std::uint64_t rate) {

@@ -43,7 +43,8 @@ Task<Outcome<void>> Wear::set_endurance(MemberIndex member, double bytes) {
 }
 
 Task<Outcome<void>> Wear::set_task(bool on) {
-    if (on == task_is_on_) co_return Outcome<void>{};
+    // It ends what `balance` began, too.
+    if (on == task_is_on_ && (on || !is_balancing_)) co_return Outcome<void>{};
     task_is_on_ = on;
     note(EventKind::wear_task, on ? "started by command" : "stopped by command");
     plan_at_.reset();
@@ -149,7 +150,7 @@ Wear::TaskView Wear::task() const {
     view.moves_done = moves_done_;
     view.moves_failed = moves_failed_;
     view.moved_bytes = moved_bytes_;
-    view.rate_bytes = rate_bytes_;
+    if (rate_bytes_ && pool_.moves().rate_max() < kRateMost) view.rate_bytes = pool_.moves().rate_max();
     view.latency_ns = latency_.now_ns;
     view.latency_quiet_ns = latency_.quiet_ns;
     return view;

@@ -22,6 +22,7 @@ class GroupHeat {
     void fold(std::span<const GroupIo> written, double elapsed_seconds);
     double rate(GroupIndex group) const;
     void forget(GroupIndex group);  // its number may name another group
+    void clear() { rates_.clear(); }
     // A rate of an earlier life, so many seconds old (>= 0). Before the first fold.
     void restore(GroupIndex group, double rate, double age_seconds);
 

@@ -41,6 +41,7 @@ struct MemberCandidate {
     bool spare = false;             // holds no extents until a rebuild needs it
     bool healthy = true;            // false: never chosen
     bool slow = false;              // chosen only where the group could not be complete without it
+    bool worn_out = false;          // low on spare blocks: slow, too; what it holds is to leave it
     std::uint32_t outstanding = 0;  // requests in flight: its load
     double wear = 0;                // points, 0..kWearMax
     double endurance_bytes = 0;     // rated, over its whole life; 0: not known, goes by its size

@@ -1,4 +1,4 @@
-// Planning relocation: wear first, then capacity.
+// Planning relocation: what leaves worn-out members first, then wear, then capacity.
 #include "wl/planner.h"
 
 #include <fmt/format.h>
@@ -56,6 +56,8 @@ std::string_view move_reason_name(MoveReason reason) {
             return "room";
         case MoveReason::capacity:
             return "capacity";
+        case MoveReason::worn_out:
+            return "worn_out";
     }
     return "?";
 }
@@ -75,6 +77,7 @@ Plan Planner::plan(std::span<const MemberCandidate> members, std::span<const Pla
         settings_.goal == WearGoal::level || settings_.goal == WearGoal::stagger;
     is_levelling_ = wants_level && worst > threshold;
     plan.levels_wear = is_levelling_;
+    internal::plan_leaving(settings_, state);
     if (is_levelling_ && state.load_all > 0) internal::plan_wear(settings_, state);
     internal::plan_capacity(settings_, state);
     plan.moves = std::move(state.moves);

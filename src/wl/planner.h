@@ -8,6 +8,9 @@
 // above its share to the one furthest below, hottest first. It begins when max - min of wear passes
 // `spread_start`, or would within `outlook_seconds` at today's rates, and ends below `spread_stop`.
 //
+// Members that are low on spare blocks give what they hold, hottest first, whatever the goal, to the emptiest that may
+// have it; they count for nothing else.
+//
 // Capacity. Members over the fill limit give their coldest strips to the emptiest; the limit closes
 // in on the mean as the pool fills (fill_limit).
 //
@@ -18,9 +21,8 @@
 //  - A wear move spares its source at least gain_min times the bytes that it costs its target, if
 //  the heat
 //    lasts for `horizon_seconds`; gain_min >= 1, so that it never moves more wear than it saves.
-//  - A move lowers a sum over members that is never negative (squared distance of load from its
-//  share,
-//    or squared fill), so that planning and moving again and again with nothing else changing ends
+//  - A move lowers a sum over members that is never negative (strips of worn-out members, squared distance of load
+//    from its share, or squared fill), so that planning and moving again and again with nothing else changing ends
 //    too.
 #pragma once
 
@@ -75,6 +77,7 @@ enum class MoveReason : std::uint8_t {
     wear,
     room,  // a cold strip leaves the target of the next move, which is full
     capacity,
+    worn_out,  // its member is low on spare blocks
 };
 std::string_view move_reason_name(MoveReason reason);
 
@@ -85,7 +88,7 @@ struct Move {
     MemberIndex to;
     MoveReason reason = MoveReason::wear;
     // Bytes that the more worn member is spared over the horizon, per byte moved; of both together
-    // for `room` and its next move; 0 for capacity.
+    // for `room` and its next move; 0 for capacity and worn_out.
     double gain_per_byte = 0;
 };
 

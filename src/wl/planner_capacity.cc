@@ -1,21 +1,55 @@
-// Planning for capacity.
+// Planning for capacity, and for members that are to hold nothing.
 #include <algorithm>
+#include <functional>
 
 #include "wl/planner_state.h"
 
 namespace xsan::wl::internal {
+namespace {
+
+using Entry = std::pair<double, std::size_t>;  // fill, place
+
+double fill_at(const PlannerState& state, std::size_t place) { return fill_of(state.members[place].candidate); }
+
+std::set<Entry> holders_by_fill(const PlannerState& state) {
+    std::set<Entry> by_fill;
+    for (std::size_t place = 0; place < state.members.size(); place++) {
+        if (state.members[place].is_holder) by_fill.emplace(fill_at(state, place), place);
+    }
+    return by_fill;
+}
+
+}  // namespace
+
+// To the emptiest member that may have it, without regard to fill_limit(): fill_max is the only bound.
+void plan_leaving(const PlannerSettings& settings, PlannerState& state) {
+    std::set<Entry> by_fill = holders_by_fill(state);
+    for (std::size_t from = 0; from < state.members.size(); from++) {
+        if (!state.members[from].is_leaving) continue;
+        std::vector<StripPlace> strips = state.members[from].strips;
+        std::ranges::stable_sort(strips, std::ranges::greater(), &StripPlace::rate);
+        for (const StripPlace& strip : strips) {
+            if (state.moves.size() == settings.moves_max) return;
+            const auto may_take = [&](const Entry& to) {
+                return state.may_move(strip, from, to.second, settings.fill_max);
+            };
+            const auto found = std::ranges::find_if(by_fill, may_take);
+            if (found == by_fill.end()) continue;
+            const std::size_t to = found->second;
+            by_fill.erase(found);
+            state.move(strip, from, to, MoveReason::worn_out, 0);
+            by_fill.emplace(fill_at(state, to), to);
+        }
+    }
+}
 
 // From the fullest member over the limit its coldest strip to the emptiest that may have it. With u
 // of t extents used, a move changes the sum of u^2 / t by (2 u_to + 1) / t_to - (2 u_from - 1) /
 // t_from.
 void plan_capacity(const PlannerSettings& settings, PlannerState& state) {
     const double limit = fill_limit(settings, state.fill);
-    using Entry = std::pair<double, std::size_t>;  // fill, place
-    std::set<Entry> by_fill;
-    const auto fill = [&](std::size_t place) { return fill_of(state.members[place].candidate); };
-    for (std::size_t place = 0; place < state.members.size(); place++) {
-        if (state.members[place].is_holder) by_fill.emplace(fill(place), place);
-    }
+    const auto fill = [&](std::size_t place) { return fill_at(state, place); };
+    std::set<Entry> by_fill = holders_by_fill(state);
     std::vector<std::size_t> full;
     for (auto at = by_fill.rbegin(); at != by_fill.rend() && at->first > limit; ++at) {
         full.push_back(at->second);

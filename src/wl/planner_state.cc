@@ -78,7 +78,9 @@ PlannerState::PlannerState(const PlannerSettings& settings,
         state.candidate = c;
         const double bytes = static_cast<double>(settings.extent_bytes) * c.extents_total;
         state.endurance = std::max(endurance_known ? c.endurance_bytes : bytes, 1.0);
-        state.is_holder = c.healthy && !c.spare && c.extents_total > 0;
+        const bool may_hold = c.healthy && !c.spare && c.extents_total > 0;
+        state.is_leaving = may_hold && c.worn_out;
+        state.is_holder = may_hold && !c.worn_out;
         state.is_target = state.is_holder && !c.slow;
         if (state.is_holder) {
             endurance_all += state.endurance;
@@ -99,8 +101,8 @@ PlannerState::PlannerState(const PlannerSettings& settings,
             XSAN_ASSERT(place != kNowhere);
             holders_[g].push_back(place);
             members[place].load += strip.write_rate;
-            if (!members[place].is_holder) continue;
-            load_all += strip.write_rate;
+            if (!members[place].is_holder && !members[place].is_leaving) continue;
+            if (members[place].is_holder) load_all += strip.write_rate;
             if (!groups[g].busy) members[place].strips.push_back({g, slot, strip.write_rate});
         }
     }
@@ -137,6 +139,7 @@ void PlannerState::move(const StripPlace& strip, std::size_t from, std::size_t t
     MemberState& target = members[to];
     source.load -= strip.rate;
     target.load += strip.rate;
+    if (!source.is_holder) load_all += strip.rate;
     source.candidate.extents_free++;
     target.candidate.extents_free--;
     holders_[strip.group][strip.slot] = to;

@@ -1,5 +1,5 @@
 // The planner's working state: members with their load and share, groups as planned so far. Private
-// to the planner's two parts (wear, capacity).
+// to the planner's parts (what leaves worn-out members, wear, capacity).
 #pragma once
 
 #include <optional>
@@ -25,6 +25,7 @@ struct MemberState {
     double load = 0;                 // bytes per second
     double share = 0;                // of all load, 0..1
     std::vector<StripPlace> strips;  // of groups that may move, not yet considered in this plan
+    bool is_leaving = false;         // worn out: gives all it can, and counts for nothing else
     bool is_holder = false;          // its strips count, and may go elsewhere
     bool is_target = false;          // may take strips: a holder that is not slow
 
@@ -64,6 +65,7 @@ class PlannerState {
     std::vector<std::vector<std::size_t>> holders_;  // by group: places of its members, in slots
 };
 
+void plan_leaving(const PlannerSettings& settings, PlannerState& state);
 void plan_wear(const PlannerSettings& settings, PlannerState& state);
 void plan_capacity(const PlannerSettings& settings, PlannerState& state);
 

@@ -249,6 +249,7 @@ TEST_CASE("a drive is asked once a minute, and what it said stays while it fails
         CHECK(*bench.one(readings, name).reading.percentage_used == 4);
     }
     CHECK(bench.asked["/dev/nvme0n1"] == 7);
+    CHECK(bench.one(readings, name).age_seconds == 300);
     REQUIRE(lines.warnings.size() == 1);
     CHECK(lines.warnings[0].find("/dev/nvme0n1: no health log") != std::string::npos);
     bench.health["/dev/nvme0n1"] = {.used_percent = 5};

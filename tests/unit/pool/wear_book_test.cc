@@ -90,6 +90,9 @@ TEST_CASE("moves take half of the room of events at most", "[pool][wear]") {
     CHECK(log.first() == 1u);
     CHECK(log.last() == 10001);
     CHECK(log.since(10000, 5).size() == 1);
+    REQUIRE(log.newest(600).size() == 1 + EventLog::kMovesMax);
+    REQUIRE(log.newest(2).size() == 2);
+    CHECK(log.newest(2)[0].number == 10000);
     for (std::size_t i = 0; i < 2 * EventLog::kEventsMax; i++) log.add(2, EventKind::wear_plan, "plan");
     CHECK(log.all().size() == EventLog::kEventsMax);
 

@@ -57,7 +57,7 @@ struct World {
         double used = 0;
         double all = 0;
         for (const auto& c : members) {
-            if (!c.healthy || c.spare) continue;
+            if (!c.healthy || c.spare || c.worn_out) continue;
             used += c.extents_total - c.extents_free;
             all += c.extents_total;
         }
@@ -83,10 +83,10 @@ struct World {
             auto& group = groups[move.group.get()];
             REQUIRE(group[move.slot].member == move.from);
             MemberCandidate& to = members[move.to.get()];
-            REQUIRE((to.healthy && !to.slow && !to.spare && to.extents_free > 0));
+            REQUIRE((to.healthy && !to.slow && !to.spare && !to.worn_out && to.extents_free > 0));
             to.extents_free--;
             const double used = to.extents_total - to.extents_free;
-            REQUIRE(used <= limit * to.extents_total + 1e-9);
+            if (move.reason != MoveReason::worn_out) REQUIRE(used <= limit * to.extents_total + 1e-9);
             REQUIRE(used <= 0.95 * to.extents_total);
             members[move.from.get()].extents_free++;
             group[move.slot].member = move.to;
@@ -94,7 +94,7 @@ struct World {
             for (const auto& s : group) {
                 REQUIRE(domains.insert(domain_key(members[s.member.get()])).second);
             }
-            if (move.reason != MoveReason::capacity) {
+            if (move.reason == MoveReason::wear || move.reason == MoveReason::room) {
                 REQUIRE(move.gain_per_byte >= settings.gain_min);
             }
         }
@@ -132,6 +132,7 @@ World random_world(Rng& rng) {
         c.healthy = !rng.chance_percent(10);
         c.slow = rng.chance_percent(10);
         c.spare = rng.chance_percent(5);
+        c.worn_out = rng.chance_percent(10);
     }
     return world;
 }
@@ -199,6 +200,23 @@ TEST_CASE("a slow member gives strips and takes none", "[wl][planner]") {
     back.members[0].slow = true;
     back.carry_out(Planner(back.settings).plan(back.members, back.table()));
     CHECK(back.load(0) == 0);
+}
+
+TEST_CASE("all strips leave a worn-out member, hottest first, and it counts for nothing else", "[wl][planner]") {
+    for (const WearGoal goal : {WearGoal::none, WearGoal::placed, WearGoal::level, WearGoal::stagger}) {
+        World world;
+        world.settings.goal = goal;
+        for (int i = 0; i < 5; i++) world.add_member(64, 10);
+        for (int i = 0; i < 10; i++) world.add_group({0, 1}, i);
+        world.members[0].worn_out = true;
+        const Plan plan = Planner(world.settings).plan(world.members, world.table());
+        CHECK(plan.spread == 0);
+        REQUIRE(plan.moves.size() >= 10);
+        CHECK(plan.moves[0].reason == MoveReason::worn_out);
+        CHECK(plan.moves[0].group == GroupIndex{9});
+        world.carry_out(plan);
+        CHECK(world.members[0].extents_free == 64);
+    }
 }
 
 TEST_CASE("a level pool is left alone, with hysteresis", "[wl][planner]") {
