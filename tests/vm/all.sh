@@ -16,7 +16,7 @@ wear-aged       | --drives 6 --size 256M --timeout 1800     | wear/aged.sh
 demo            | --drives 8 --size 512M --timeout 900       | ../../scripts/demo_story.sh
 lost_third      | --drives 6 --size 256M --timeout 900       | pool/lost_third.sh
 declustered     | --drives 10 --size 256M --timeout 900      | pool/declustered.sh
-power-cuts      | host                                       | power/cuts.sh 2 3
+power-cuts      | host                                       | power/cuts.sh 1 3
 power-files     | host                                       | power/cuts.sh --first 3 1 2
 files           | --drives 8 --size 512M --timeout 900       | pool/files.sh 1 6
 stale           | --drives 6 --size 256M --timeout 900       | pool/stale.sh

@@ -209,7 +209,8 @@ def main():
     print(json.dumps({"flushes": len(flushes), "stable": len(stable), "skipped_sectors": log.skipped, **counts}))
 
 
-try:
-    main()
-except (BadLog, OSError) as error:
-    sys.exit(f"replay_log.py: {error}")
+if __name__ == "__main__":
+    try:
+        main()
+    except (BadLog, OSError) as error:
+        sys.exit(f"replay_log.py: {error}")

@@ -59,7 +59,7 @@ cut_power() {
     local seconds=4
     [[ $case_name != files-* ]] || seconds=20
     sleep "$((RANDOM % seconds)).$((RANDOM % 10))"
-    touch "$work/cut"
+    "$here/cut_unflushed.py" "$work/images" "$work/logs" "$work/cut" 134217728 || touch "$work/cut"
     wait $guest || status=$?
     guest=
     [ $status = 137 ] || { cat "$work/load.log"; echo "FAILED: the guest ended with $status, before the cut"; return 1; }
