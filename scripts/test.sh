@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make test: everything that can be tested on this machine, in parts: tidy, unit, fuzz, sim, sanitize, vm.
-# XSAN_SIM_STATES: crash states that the part sim checks in all (default 1000000: some nine minutes on two cores; the
+# XSAN_SIM_STATES: crash states that the part sim checks in all (default 1000000: some fourteen minutes on two cores; the
 # seeds are always the same).
 # test.sh [PART...] runs some of them. Ends with `N passed, M failed`; the status says whether all passed.
 set -uo pipefail
@@ -23,7 +23,8 @@ count() {
     fi
 }
 
-# Each unit test executable of a build folder, two at a time; the output of one only when it fails.
+# Each unit test executable of a build folder, two at a time, the largest first, since those take longest; the output of one
+# only when it fails.
 run_units() {
     local folder=$1 line before=$((passed + failed))
     while read -r line; do
@@ -32,7 +33,7 @@ run_units() {
             PASS*) passed=$((passed + 1)) ;;
             FAIL*) failed=$((failed + 1)) ;;
         esac
-    done < <(find "$folder"/tests/unit -type f -name 'unit_*' -perm -u+x | sort |
+    done < <(find "$folder"/tests/unit -type f -name 'unit_*' -perm -u+x -printf '%s %p\n' | sort -rn | cut -d' ' -f2 |
         XSAN_KIND=$(basename "$folder") xargs -P 2 -I{} bash -c '
             began=$SECONDS
             if "$1" >"$1.log" 2>&1; then

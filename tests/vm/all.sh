@@ -10,8 +10,8 @@ at_once=${XSAN_VM_AT_ONCE-2}
 # name | options of run.sh | script and its arguments. Longest first, so that two at a time end together.
 tests() {
     cat <<'END'
-schemes-parity  | --drives 12 --size 256M --timeout 1500     | pool/schemes.sh 4+1 4+2 raid5 raid6 8+3
-schemes-copies  | --drives 12 --size 256M --timeout 1500     | pool/schemes.sh linear raid0 raid1 raid10 raid4 1+1 2+2 3+3
+schemes-parity  | --drives 12 --size 256M --timeout 1500     | pool/schemes.sh 4+2 raid5 8+3
+schemes-copies  | --drives 12 --size 256M --timeout 1500     | pool/schemes.sh raid0 raid1 raid10 raid4 1+1 3+3
 wear-aged       | --drives 6 --size 256M --timeout 1800     | wear/aged.sh
 demo            | --drives 8 --size 512M --timeout 900       | ../../scripts/demo_story.sh
 lost_third      | --drives 6 --size 256M --timeout 900       | pool/lost_third.sh
