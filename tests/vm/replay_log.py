@@ -72,18 +72,22 @@ class Log:
         return flags, first * SECTOR, count * SECTOR, at + SECTOR
 
     def parse(self):
-        at = SECTOR
+        return (entry for entry, _ in self.walk(SECTOR) if entry is not None)
+
+    def walk(self, at):
+        """From here on each entry and where it ends; None for the entry where holes were passed over."""
         while at + SECTOR <= self.size:
             entry = self.entry_at(at)
             if entry is None:
                 at = self.after_hole(at + SECTOR)
+                yield None, at
                 continue
             at += SECTOR
             if not entry[0] & DISCARD:
                 at += entry[2]
             if at > self.size:
                 return  # its data is not there: it never completed
-            yield entry
+            yield entry, at
 
     def after_hole(self, at):
         """The next sector with anything in it; all that are passed over are counted."""

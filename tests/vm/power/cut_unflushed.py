@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from replay_log import DISCARD, FLUSH, MARK, SECTOR, Log
+from replay_log import FLUSH, MARK, SECTOR, Log
 
 PATIENCE = 20
 WRITES_WANTED = 8
@@ -37,23 +37,14 @@ class Tail(Log):
     def unflushed(self):
         self.size = os.fstat(self.fd).st_size
         count = 0
-        at = self.begin
         has_holes = False
-        while at + SECTOR <= self.size:
-            entry = self.entry_at(at)
+        for entry, end in self.walk(self.begin):
             if entry is None:
                 has_holes = True  # a request that is not done: what follows it may still change
-                at = self.after_hole(at + SECTOR)
-                continue
-            at += SECTOR
-            if not entry[0] & DISCARD:
-                at += entry[2]
-            if at > self.size:
-                break
-            if entry[0] & FLUSH:
+            elif entry[0] & FLUSH:
                 count = 0
                 if not has_holes:
-                    self.begin = at
+                    self.begin = end
             elif entry[2] and not entry[0] & MARK:
                 count += 1
         return count
