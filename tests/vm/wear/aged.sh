@@ -68,7 +68,8 @@ now=$(worn '[.members[] | .written.data.bytes + .written.parity.bytes]')
 less_than_half "$written" "$now" || fail "bytes: from $written to $now"
 echo "written: $written, then $now"
 [ "$(events '[.events[] | select(.kind == "wear_mode")] | length')" -ge 1 ] || fail "no event tells of the policy's mode: $(events '[.events[].kind]')"
-is_worn '.user_written_bytes >= 192 * 1048576 and .write_amplification > 1 and .write_amplification < 6' ||
+# What users wrote is added up every ten seconds.
+wait_until 30 is_worn '.user_written_bytes >= 192 * 1048576 and .write_amplification > 1 and .write_amplification < 6' ||
     fail "amplification $(worn '[.user_written_bytes, .write_amplification]')"
 took
 
