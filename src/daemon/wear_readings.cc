@@ -142,17 +142,25 @@ void DriveReadings::take_health(const pool::DriveName& name, const Outcome<dev::
     log(drive.has_none ? LogLevel::info : LogLevel::warning, "no wear is read from a drive: {}", failure.message);
 }
 
+void DriveReadings::ask_where_due() {
+    const TimeNs now = Reactor::current().now();
+    const auto is_hung = [now](const auto& loop) { return now - loop.second >= kHungAfter; };
+    if (due_.empty() || asking_.size() >= kAskedMost || !std::ranges::all_of(asking_, is_hung)) return;
+    tasks_.spawn(ask_drives());
+}
+
 Task<void> DriveReadings::ask_drives() {
-    is_asking_ = true;
+    const std::uint64_t loop = loops_++;
     while (!due_.empty()) {
         const pool::DriveName name = std::move(due_.front());
         due_.pop_front();
+        asking_[loop] = Reactor::current().now();
         std::optional<Outcome<dev::DriveHealth>> health;
         std::function<void()> ask = [&] { health = read_health_(name.path); };
         co_await offload_.run(std::move(ask));
         take_health(name, *health);
     }
-    is_asking_ = false;
+    asking_.erase(loop);
 }
 
 Task<void> DriveReadings::stop() {
@@ -228,8 +236,11 @@ Task<std::vector<pool::DriveReading>> DriveReadings::read(std::vector<pool::Driv
     };
     co_await offload_.run(std::move(look));
     take_file(job);
-    if (!due_.empty() && !is_asking_) tasks_.spawn(ask_drives());
-    while (are_due(job) && Reactor::current().now() - began < kHealthPatience) co_await sleep_for(kLookAgain);
+    ask_where_due();
+    while (are_due(job) && Reactor::current().now() - began < kHealthPatience) {
+        co_await sleep_for(kLookAgain);
+        ask_where_due();
+    }
     auto answers = answers_of(job);
     co_return answers;
 }

@@ -2,8 +2,8 @@
 // rated endurance from the configuration. What the file gives goes before what the drive gives, field by field.
 //
 // Owned by the service, used on the control reactor by all pools; files and drives are read through Offload, drives one
-// after the other. A drive that does not answer holds nothing up: read() has a limit to its patience. Destroyed when no
-// read() runs, after stop().
+// after the other. A drive that does not answer holds nothing up: read() has a limit to its patience, and the other
+// drives are asked beside it, unless kAskedMost hang. Destroyed when no read() runs, after stop().
 //
 // Invariants: what the file gives is always the whole content of one file that was valid. A file that is refused
 // changes nothing, and is spoken of once; one that is removed takes its readings with it.
@@ -34,8 +34,10 @@ class DriveReadings final : public pool::WearReader {
     static constexpr TimeNs kHealthInterval = 60 * kSecond;  // of one drive
     // So long a read() waits for health logs; what comes later is in the next answer.
     static constexpr TimeNs kHealthPatience = 2 * kSecond;
+    static constexpr TimeNs kHungAfter = kSecond;  // then the next drive is asked
+    static constexpr unsigned kAskedMost = 4;      // at once: helper threads are there for other work, too
 
-    // `read_health` is called on helper threads, one call after the other.
+    // `read_health` is called on helper threads, for several drives at once.
     DriveReadings(Offload& offload, Config::Wear config, ReadHealth read_health = dev::read_health);
 
     Task<std::vector<pool::DriveReading>> read(std::vector<pool::DriveName> drives) override;
@@ -66,6 +68,7 @@ class DriveReadings final : public pool::WearReader {
     struct Job;
 
     void note_wanted(const Job& job, TimeNs now);
+    void ask_where_due();
     Task<void> ask_drives();
     bool are_due(const Job& job) const;
     void look_at_file(Job& job) const;
@@ -81,7 +84,9 @@ class DriveReadings final : public pool::WearReader {
     ReadingsFile file_;
     std::map<Key, Drive> drives_;
     std::deque<pool::DriveName> due_;  // to be asked, in this order
-    bool is_asking_ = false;
+    // One loop asks; where a drive keeps it waiting the next begins.
+    std::map<std::uint64_t, TimeNs> asking_;  // loops, by number: when the drive that each waits for was asked
+    std::uint64_t loops_ = 0;                 // that were begun
     TaskGroup tasks_;
 };
 

@@ -305,26 +305,29 @@ TEST_CASE("a drive whose health log hangs holds nothing up but the end of the da
     ThreadOffload offload(3);
     std::binary_semaphore answer(0);
     std::atomic<int> asked = 0;
-    DriveReadings readings(offload, bench.config, [&](const std::string&) -> Outcome<dev::DriveHealth> {
-        if (asked++ == 0) answer.acquire();
+    DriveReadings readings(offload, bench.config, [&](const std::string& path) -> Outcome<dev::DriveHealth> {
+        asked++;
+        if (path == "/dev/hangs") answer.acquire();
         dev::DriveHealth health;
         health.used_percent = 40;
         return health;
     });
     test::run_task(*reactor, [&]() -> Task<void> {
         const TimeNs began = Reactor::current().now();
-        std::vector<pool::DriveName> names{drive("/dev/hangs", "S1"), drive("/dev/fine", "S2")};
+        std::vector<pool::DriveName> names{drive("/dev/hangs", "S1"), drive("/dev/fine", "S2"),
+                                           drive("/dev/fine2", "S3")};
         std::vector<pool::DriveName> again = names;
         const auto first = co_await readings.read(std::move(names));
         const TimeNs took = Reactor::current().now() - began;
         XSAN_ASSERT(took >= DriveReadings::kHealthPatience && took < 3 * DriveReadings::kHealthPatience);
         XSAN_ASSERT(!first[0].reading.percentage_used && first[1].reading.percentage_used == 5.0);
+        XSAN_ASSERT(first[2].reading.percentage_used == 40.0);
         answer.release();
         const auto second = co_await readings.read(std::move(again));
         XSAN_ASSERT(second[0].reading.percentage_used == 40.0);
         co_await readings.stop();
     });
-    CHECK(asked == 2);
+    CHECK(asked == 3);
 }
 
 TEST_CASE("rated endurance goes by serial, then by the first model that fits", "[daemon][wear]") {
