@@ -1,91 +1,10 @@
-// Relocation: a healthy strip goes to another member while its group serves, wholly or not at all; what is refused;
-// the queue of a background task; one group rebuilt ahead of the others.
+// Relocation: a healthy strip goes to another member while its group serves, wholly or not at all; what is refused.
 #include "unit/pool/after_cut.h"
 #include "unit/pool/model.h"
+#include "unit/pool/movable_pool.h"
 
 namespace xsan::test {
 namespace {
-
-using pool::MoveOrder;
-
-constexpr std::uint64_t kMovedVolume = 6 * kMiB;
-
-RigOptions wide(std::uint64_t seed = 1) {
-    RigOptions options;
-    options.scheme = "2+1";
-    options.members = 5;
-    options.seed = seed;
-    options.consistency = meta::Consistency::log;
-    return options;
-}
-
-// A pool with data in several groups. The pool is used on its control reactor.
-struct MovablePool {
-    Rig rig;
-    explicit MovablePool(const RigOptions& options = wide()) : rig(options) {
-        rig.create();
-        rig.create_volume("data", kMovedVolume);
-        for (std::uint64_t at = 0; at < kMovedVolume; at += kMiB)
-            REQUIRE(rig.fill(rig.volume(), at, kMiB) == Errc::ok);
-        REQUIRE(rig.flush(rig.volume()) == Errc::ok);
-    }
-    // The strip of slot 0 of a group with data, to the first member that may take it.
-    MoveOrder order(unsigned skip = 0) const {
-        for (std::uint32_t g = 0; g < rig.pool->state().group_limit(); g++) {
-            const GroupRow* row = rig.pool->state().row(GroupIndex{g});
-            if (row == nullptr || rig.pool->groups().mapped_places(GroupIndex{g}) == 0 || skip-- > 0) continue;
-            for (unsigned to = 0; to < rig.options.members; to++) {
-                const MoveOrder order{GroupIndex{g}, row->strips()[0].member(), member(to)};
-                if (rig.pool->check_move(order)) return order;
-            }
-        }
-        FAIL("no group can be moved");
-        return {};
-    }
-    template <class F>
-    auto on_control(F call) {
-        const auto task = [](pool::Pool& pool, F f) -> Task<decltype(call(pool))> { co_return f(pool); };
-        return rig.world.run(task(*rig.pool, call));
-    }
-    Outcome<pool::GroupStatus> relocate(MoveOrder order) {
-        return on_control([order](pool::Pool& pool) { return pool.relocate(order); });
-    }
-    Outcome<void> enqueue(MoveOrder order) {
-        return on_control([order](pool::Pool& pool) { return pool.enqueue_move(order); });
-    }
-    Outcome<pool::GroupStatus> rebuild(GroupIndex group) {
-        return on_control([group](pool::Pool& pool) { return pool.rebuild_group(group); });
-    }
-    std::size_t cancel(std::optional<GroupIndex> group = {}) {
-        return on_control([group](pool::Pool& pool) { return pool.cancel_moves(group); });
-    }
-    void pause(bool paused) {
-        (void)on_control([paused](pool::Pool& pool) {
-            pool.pause_moves(paused);
-            return true;
-        });
-    }
-    bool is_on(const MoveOrder& order, MemberIndex where) const {
-        return rig.members_of(order.group).contains(where.get());
-    }
-    bool wait_for_moves() {
-        return rig.wait_until([&] { return rig.pool->moves().is_idle(); });
-    }
-    std::uint64_t used(MemberIndex where) const { return rig.pool->member_status()[where.get()].used_bytes; }
-    void require_content() {
-        INFO(rig.log.text());
-        for (std::uint64_t at = 0; at < kMovedVolume; at += kMiB)
-            REQUIRE(rig.holds(rig.volume(), at, kMiB));
-    }
-    pool::JobStatus job() const {
-        for (const auto& job : rig.pool->job_status()) {
-            if (job.kind == pool::JobKind::relocate) return job;
-        }
-        FAIL("no job of kind relocate");
-        return {};
-    }
-    sim::SimDevice& drive(MemberIndex index) { return *rig.drives[index.get()]; }
-};
 
 // Orders are refused with this in the sentence, and nothing moves.
 void check_refused(MovablePool& filled, const MoveOrder& order, Errc code,
@@ -96,26 +15,6 @@ void check_refused(MovablePool& filled, const MoveOrder& order, Errc code,
     CHECK(answer.error().code == code);
     CHECK(answer.error().message.find(words) != std::string::npos);
     CHECK(answer.error().message.find('\n') == std::string::npos);
-}
-
-// Each row has its strips on different members and domains, and what rows hold is what members say is used.
-void check_places(Rig& rig) {
-    const auto& state = rig.pool->state();
-    std::map<unsigned, std::uint64_t> extents;
-    for (std::uint32_t g = 0; g < state.group_limit(); g++) {
-        const GroupRow* row = state.row(GroupIndex{g});
-        if (row == nullptr) continue;
-        std::set<std::string> domains;
-        for (const StripRef& strip : row->strips()) {
-            if (strip.state() == StripState::none) continue;
-            extents[strip.member().get()]++;
-            const std::string& domain = state.members()[strip.member().get()]->domain;
-            CHECK(domains.insert(domain.empty() ? std::to_string(strip.member().get()) : domain).second);
-        }
-    }
-    for (const auto& status : rig.pool->member_status()) {
-        CHECK(status.used_bytes == extents[status.index.get()] * kMiB);
-    }
 }
 
 }  // namespace
@@ -424,102 +323,6 @@ TEST_CASE("what can neither be read nor computed ends the move, and is given up 
     CHECK(filled.job().state == pool::JobState::failed);
     CHECK(filled.is_on(order, order.from));
     CHECK(rig.pool->state().bad_ranges().empty());
-    rig.stop();
-}
-
-TEST_CASE("the queue: orders wait, are held, cancelled and paced; a command goes first") {
-    MovablePool filled;
-    Rig& rig = filled.rig;
-    filled.pause(true);
-    const MoveOrder first = filled.order(0);
-    const MoveOrder second = filled.order(1);
-    const MoveOrder third = filled.order(2);
-    rig.require(filled.enqueue(first));
-    rig.require(filled.enqueue(second));
-    const auto again = filled.enqueue(first);
-    REQUIRE_FALSE(again.has_value());
-    CHECK(again.error().code == Errc::exists);
-    rig.world.run_for(5 * kSecond);
-    CHECK(filled.job().state == pool::JobState::paused);
-    CHECK(filled.job().bytes_done == 0);
-    CHECK(rig.pool->group_status(first.group)->work == pool::GroupStatus::Work::waits);
-    // A command is not held, and replaces what waited for its group.
-    rig.require(filled.relocate(third));
-    rig.require(filled.relocate(second));
-    REQUIRE(rig.wait_until([&] { return rig.pool->moves().running() == 0; }));
-    CHECK(filled.is_on(third, third.to));
-    CHECK(filled.is_on(second, second.to));
-    CHECK(filled.is_on(first, first.from));
-    CHECK(rig.pool->moves().waiting() == 1);
-    CHECK(filled.cancel() == 1);
-    CHECK(rig.pool->moves().is_idle());
-
-    // One that runs is given up when it is held, begins again, and keeps to its rate.
-    filled.pause(false);
-    rig.pool->set_move_rate(256 * kKiB);
-    rig.require(filled.enqueue(first));
-    rig.world.run_for(kSecond);
-    CHECK(rig.pool->moves().running() == 1);
-    filled.pause(true);
-    REQUIRE(rig.wait_until([&] { return rig.pool->moves().running() == 0; }));
-    CHECK(rig.pool->moves().waiting() == 1);
-    filled.pause(false);
-    const TimeNs begun = rig.world.now();
-    REQUIRE(filled.wait_for_moves());
-    CHECK(rig.world.now() - begun > 3 * kSecond);
-    CHECK(filled.is_on(first, first.to));
-    CHECK(filled.job().state == pool::JobState::done);
-
-    rig.require(filled.enqueue({first.group, first.to, first.from}));
-    rig.world.run_for(kSecond);
-    CHECK(filled.cancel(first.group) == 1);
-    REQUIRE(filled.wait_for_moves());
-    CHECK(filled.is_on(first, first.to));
-    check_places(rig);
-    filled.require_content();
-    rig.stop();
-}
-
-TEST_CASE("orders in the background wait for rebuilds, and are dropped where they hold no more") {
-    MovablePool filled;
-    Rig& rig = filled.rig;
-    filled.pause(true);
-    const MoveOrder order = filled.order();
-    rig.require(filled.enqueue(order));
-    rig.require(rig.fail_drive(order.to.get()));
-    filled.pause(false);
-    REQUIRE(filled.wait_for_moves());
-    CHECK(filled.job().state == pool::JobState::failed);
-    CHECK(filled.is_on(order, order.from));
-    CHECK(rig.log.text().find("is not moved") != std::string::npos);
-    REQUIRE(rig.wait_for_rebuild());
-    filled.require_content();
-    rig.stop();
-}
-
-TEST_CASE("one group is rebuilt before all others") {
-    MovablePool filled;
-    Rig& rig = filled.rig;
-    const MoveOrder order = filled.order();
-    const auto whole = filled.rebuild(order.group);
-    REQUIRE_FALSE(whole.has_value());
-    CHECK(whole.error().message.find("has lost nothing") != std::string::npos);
-    CHECK(filled.rebuild(GroupIndex{4000}).error().code == Errc::not_found);
-    rig.require(rig.world.run(rig.pool->set_rebuild(true, std::nullopt)));
-    rig.require(rig.fail_drive(order.from.get()));
-    CHECK(filled.rebuild(order.group).error().code == Errc::busy);
-    rig.require(rig.world.run(rig.pool->set_rebuild(false, 1)));  // others would take hours
-    rig.world.run_for(10 * kMillisecond);
-    const auto answer = filled.rebuild(order.group);
-    rig.require(answer);
-    CHECK(answer->work == pool::GroupStatus::Work::rebuild);
-    CHECK(answer->strips[0].is_lost);
-    CHECK(answer->strips[0].to.has_value());
-    CHECK_FALSE(filled.relocate({order.group, *answer->strips[1].member, order.to}).has_value());
-    rig.require(rig.world.run(rig.pool->set_rebuild(false, 0)));
-    REQUIRE(rig.wait_for_rebuild());
-    filled.require_content();
-    check_places(rig);
     rig.stop();
 }
 
