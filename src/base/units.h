@@ -1,4 +1,4 @@
-// Sizes as people write them: binary K, M, G, T; and the few power-of-two helpers that layout needs.
+// Sizes as people write them: binary K, M, G, T; the few power-of-two helpers that layout needs; the length of a day.
 #pragma once
 
 #include <bit>
@@ -14,6 +14,8 @@ inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 inline constexpr std::uint64_t kGiB = 1024 * kMiB;
 inline constexpr std::uint64_t kTiB = 1024 * kGiB;
+
+inline constexpr double kDaySeconds = 86400;
 
 // "64K", "1.5G", "4096", "2TiB" -> bytes. A fraction must come out as whole bytes.
 // Fails with invalid_argument and a sentence that quotes the text.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -26,6 +27,16 @@ struct Metric {
     std::string_view help;
 };
 
+// What is not known has no sample.
+using Known = std::optional<double>;
+
+// A metric and its value, as a T says it.
+template <class T>
+struct Figure {
+    Metric metric;
+    Known (*value)(const T& of);
+};
+
 class MetricSet {
   public:
     // A sample of a gauge or counter. The labels differ from those of all other samples of the family.
@@ -33,6 +44,13 @@ class MetricSet {
         requires std::is_arithmetic_v<T>
     void add(const Metric& metric, MetricLabels labels, T value) {
         add_value(metric, std::move(labels), static_cast<double>(value));
+    }
+    // Of each of `figures` a sample with the same labels.
+    template <class Figures, class T>
+    void add_all(const Figures& figures, const MetricLabels& labels, const T& of) {
+        for (const Figure<T>& figure : figures) {
+            if (const Known value = figure.value(of)) add(figure.metric, labels, *value);
+        }
     }
     // A sample of a summary without quantiles.
     void add_summary(const Metric& metric, MetricLabels labels, std::uint64_t count, double sum);

@@ -3,14 +3,15 @@
 #include <array>
 #include <optional>
 
+#include "base/units.h"
 #include "daemon/metrics.h"
 #include "daemon/names.h"
 
 namespace xsan::daemon {
 namespace {
 
-constexpr double kSecondsOfDay = 86400;
-constexpr double kNanoseconds = 1e9;  // of a second
+constexpr double kNanosecond = 1e-9;
+constexpr double kPercent = 0.01;
 constexpr std::size_t kHotGroupsMost = 10;
 
 constexpr Metric gauge(std::string_view name, std::string_view help) {
@@ -20,48 +21,112 @@ constexpr Metric counter(std::string_view name, std::string_view help) {
     return {name, prometheus::MetricType::Counter, help};
 }
 
-constexpr Metric kWear = gauge("xsan_member_wear_points", "Wear of the member: 0 is new, 100 its rated endurance.");
+// `unit`: what one of `value` is of what the metric counts.
+template <class T>
+Known scaled(const std::optional<T>& value, double unit) {
+    if (!value) return std::nullopt;
+    return static_cast<double>(*value) * unit;
+}
+
+// Of a member's account.
+struct AccountFacts {
+    const wl::Account& account;
+    wl::Outlook outlook;
+};
+using OfAccount = Figure<AccountFacts>;
+constexpr std::array kOfAccount{
+    OfAccount{gauge("xsan_member_wear_points", "Wear of the member: 0 is new, 100 its rated endurance."),
+              [](const AccountFacts& of) -> Known { return of.account.level(); }},
+    OfAccount{gauge("xsan_member_endurance_bytes", "Rated endurance of the member."),
+              [](const AccountFacts& of) -> Known { return of.account.endurance.bytes; }},
+    OfAccount{gauge("xsan_member_bytes_per_point", "Bytes that wear the member by one point."),
+              [](const AccountFacts& of) -> Known { return of.account.meter.bytes_per_point(); }},
+    OfAccount{gauge("xsan_member_wear_points_per_day", "Trend of the member's wear."),
+              [](const AccountFacts& of) -> Known {
+                  const auto trend = wl::trend_of(of.account);
+                  return trend ? Known(trend->rate * kDaySeconds) : std::nullopt;
+              }},
+    OfAccount{gauge("xsan_member_next_threshold_points", "The lowest threshold that was not reached."),
+              [](const AccountFacts& of) -> Known { return of.outlook.threshold; }},
+    OfAccount{gauge("xsan_member_next_threshold_expected_seconds",
+                    "Until the member reaches its next threshold, by the trend of its wear."),
+              [](const AccountFacts& of) -> Known {
+                  return of.outlook.time ? Known(of.outlook.time->expected_seconds) : std::nullopt;
+              }},
+    OfAccount{gauge("xsan_member_next_threshold_earliest_seconds",
+                    "The same, by the upper bound of the trend's 95 % confidence interval."),
+              [](const AccountFacts& of) -> Known {
+                  return of.outlook.time ? Known(of.outlook.time->earliest_seconds) : std::nullopt;
+              }},
+    OfAccount{gauge("xsan_member_next_threshold_latest_seconds",
+                    "The same, by the lower bound of the trend's 95 % confidence interval."),
+              [](const AccountFacts& of) -> Known {
+                  return of.outlook.time ? of.outlook.time->latest_seconds : std::nullopt;
+              }},
+    OfAccount{gauge("xsan_member_account_start_timestamp_seconds", "When the member's account began, Unix time."),
+              [](const AccountFacts& of) -> Known { return of.account.since_seconds; }},
+    OfAccount{counter("xsan_member_account_reads_total", "Reads of the member, since its account began."),
+              [](const AccountFacts& of) -> Known { return of.account.totals.reads.count; }},
+    OfAccount{counter("xsan_member_account_read_bytes_total", "Bytes read from the member, since its account began."),
+              [](const AccountFacts& of) -> Known { return of.account.totals.reads.bytes; }},
+    OfAccount{gauge("xsan_member_write_amplification_ratio",
+                    "Bytes written to the member for each byte of users' data on it."),
+              [](const AccountFacts& of) -> Known { return of.account.totals.amplification(); }},
+};
 constexpr Metric kWearInfo = gauge("xsan_member_wear_info", "Always 1; says where wear and endurance are known from.");
-constexpr Metric kEndurance = gauge("xsan_member_endurance_bytes", "Rated endurance of the member.");
-constexpr Metric kPerPoint = gauge("xsan_member_bytes_per_point", "Bytes that wear the member by one point.");
-constexpr Metric kWearRate = gauge("xsan_member_wear_points_per_day", "Trend of the member's wear.");
-constexpr Metric kNext = gauge("xsan_member_next_threshold_points", "The lowest threshold that was not reached.");
-constexpr Metric kNextExpected = gauge("xsan_member_next_threshold_expected_seconds",
-                                       "Until the member reaches its next threshold, by the trend of its wear.");
-constexpr Metric kNextEarliest = gauge("xsan_member_next_threshold_earliest_seconds",
-                                       "The same, by the upper bound of the trend's 95 % confidence interval.");
-constexpr Metric kNextLatest = gauge("xsan_member_next_threshold_latest_seconds",
-                                     "The same, by the lower bound of the trend's 95 % confidence interval.");
-constexpr Metric kAccountStart = gauge("xsan_member_account_start_timestamp_seconds",
-                                       "When the member's account began, Unix time.");
 constexpr Metric kAccountWrites = counter("xsan_member_account_writes_total",
                                           "Writes to the member by what they carry, since its account began.");
 constexpr Metric kAccountWritten = counter("xsan_member_account_written_bytes_total",
                                            "Bytes written to the member by what they are, since its account began.");
-constexpr Metric kAccountReads = counter("xsan_member_account_reads_total",
-                                         "Reads of the member, since its account began.");
-constexpr Metric kAccountRead = counter("xsan_member_account_read_bytes_total",
-                                        "Bytes read from the member, since its account began.");
-constexpr Metric kMemberAmplification = gauge("xsan_member_write_amplification_ratio",
-                                              "Bytes written to the member for each byte of users' data on it.");
-constexpr Metric kWriteRate = gauge("xsan_member_write_bytes_per_second", "Written to the member, lately.");
-constexpr Metric kRequestTime = gauge("xsan_member_request_seconds", "What a request of the member takes, lately.");
-constexpr Metric kOutstanding = gauge("xsan_member_outstanding_requests", "Requests that wait at the member, lately.");
-constexpr Metric kSlow = gauge("xsan_member_slow", "1 where the member takes much longer than the others.");
-constexpr Metric kWornOut = gauge("xsan_member_worn_out",
-                                   "1 where the drive is low on spare blocks, by its own threshold.");
-constexpr Metric kHealthy = gauge("xsan_member_healthy", "1 where new groups may be placed on the member.");
-constexpr Metric kMemberFill = gauge("xsan_member_fill_ratio", "Extents of the member that are given to groups.");
-constexpr Metric kReadingTime = gauge("xsan_member_reading_timestamp_seconds",
-                                      "When the drive or the file of readings last said anything, Unix time.");
-constexpr Metric kDriveUsed = gauge("xsan_member_drive_used_ratio",
-                                    "Endurance used up as the drive or the file of readings says; may pass 1.");
-constexpr Metric kDriveWritten = counter("xsan_member_drive_written_bytes_total",
-                                         "Written to the drive in its life, as it or the file of readings says.");
-constexpr Metric kSpare = gauge("xsan_member_spare_ratio", "Spare blocks that are left, 0 to 1, as the drive says.");
-constexpr Metric kSpareLeast = gauge("xsan_member_spare_threshold_ratio", "Spare blocks that the drive should have.");
-constexpr Metric kMediaErrors = gauge("xsan_member_media_errors", "As the drive or the file of readings says.");
-constexpr Metric kTemperature = gauge("xsan_member_temperature_celsius", "As the drive or the file of readings says.");
+
+// Of what the drive or the file of readings said last.
+struct ReadingFacts {
+    const wl::WearReading& reading;
+    std::int64_t unix_seconds;
+};
+using OfReading = Figure<ReadingFacts>;
+constexpr std::array kOfReading{
+    OfReading{gauge("xsan_member_reading_timestamp_seconds",
+                    "When the drive or the file of readings last said anything, Unix time."),
+              [](const ReadingFacts& of) -> Known { return of.unix_seconds; }},
+    OfReading{gauge("xsan_member_drive_used_ratio",
+                    "Endurance used up as the drive or the file of readings says; may pass 1."),
+              [](const ReadingFacts& of) { return scaled(of.reading.percentage_used, kPercent); }},
+    OfReading{counter("xsan_member_drive_written_bytes_total",
+                      "Written to the drive in its life, as it or the file of readings says."),
+              [](const ReadingFacts& of) -> Known { return of.reading.bytes_written; }},
+    OfReading{gauge("xsan_member_spare_ratio", "Spare blocks that are left, 0 to 1, as the drive says."),
+              [](const ReadingFacts& of) { return scaled(of.reading.spare_percent, kPercent); }},
+    OfReading{gauge("xsan_member_spare_threshold_ratio", "Spare blocks that the drive should have."),
+              [](const ReadingFacts& of) { return scaled(of.reading.spare_threshold_percent, kPercent); }},
+    OfReading{gauge("xsan_member_media_errors", "As the drive or the file of readings says."),
+              [](const ReadingFacts& of) -> Known { return of.reading.media_errors; }},
+    OfReading{gauge("xsan_member_temperature_celsius", "As the drive or the file of readings says."),
+              [](const ReadingFacts& of) -> Known { return of.reading.temperature_celsius; }},
+};
+
+// Of what placement sees of a member.
+using MemberView = pool::Wear::MemberView;
+using OfMember = Figure<MemberView>;
+constexpr std::array kOfMember{
+    OfMember{gauge("xsan_member_write_bytes_per_second", "Written to the member, lately."),
+             [](const MemberView& of) -> Known { return of.rate_bytes; }},
+    OfMember{gauge("xsan_member_request_seconds", "What a request of the member takes, lately."),
+             [](const MemberView& of) -> Known { return of.request_seconds; }},
+    OfMember{gauge("xsan_member_outstanding_requests", "Requests that wait at the member, lately."),
+             [](const MemberView& of) -> Known { return of.candidate.outstanding; }},
+    OfMember{gauge("xsan_member_slow", "1 where the member takes much longer than the others."),
+             [](const MemberView& of) -> Known { return of.candidate.slow; }},
+    OfMember{gauge("xsan_member_worn_out", "1 where the drive is low on spare blocks, by its own threshold."),
+             [](const MemberView& of) -> Known { return of.candidate.worn_out; }},
+    OfMember{gauge("xsan_member_healthy", "1 where new groups may be placed on the member."),
+             [](const MemberView& of) -> Known { return of.candidate.healthy; }},
+    OfMember{gauge("xsan_member_fill_ratio", "Extents of the member that are given to groups."),
+             [](const MemberView& of) -> Known {
+                 const double total = of.candidate.extents_total;
+                 return total > 0 ? 1 - of.candidate.extents_free / total : 0.0;
+             }},
+};
 
 // A spread's figures: one after the other mean, deviation, coefficient of variation, min, max, max / min.
 using SpreadMetrics = std::array<Metric, 6>;
@@ -82,62 +147,61 @@ constexpr SpreadMetrics kFillSpread{
     gauge("xsan_pool_fill_max_min_ratio", "Fill of the fullest member over that of the emptiest one."),
 };
 
-constexpr Metric kUserBytes = counter("xsan_pool_user_written_bytes_total",
-                                      "Written by users since the accounts began or were reset.");
-constexpr Metric kDeviceBytes = counter("xsan_pool_device_written_bytes_total",
-                                        "Written to members since the accounts began or were reset.");
-constexpr Metric kPoolAmplification = gauge("xsan_pool_write_amplification_ratio",
-                                            "The latter over the former: written to members for a byte of users.");
+// Of a pool as a whole.
+struct PoolFacts {
+    const pool::Pool& pool;
+    const pool::Wear& wear;
+    pool::Wear::TaskView task;
+};
+using OfPool = Figure<PoolFacts>;
+constexpr std::array kOfPool{
+    OfPool{counter("xsan_pool_user_written_bytes_total",
+                   "Written by users since the accounts began or were reset."),
+           [](const PoolFacts& of) -> Known { return of.wear.user_bytes(); }},
+    OfPool{counter("xsan_pool_device_written_bytes_total",
+                   "Written to members since the accounts began or were reset."),
+           [](const PoolFacts& of) -> Known { return of.wear.device_bytes(); }},
+    OfPool{gauge("xsan_pool_write_amplification_ratio",
+                 "The latter over the former: written to members for a byte of users."),
+           [](const PoolFacts& of) -> Known {
+               if (of.wear.user_bytes() <= 0) return std::nullopt;
+               return wl::write_amplification(of.wear.device_bytes(), of.wear.user_bytes());
+           }},
+    OfPool{gauge("xsan_pool_leveling_active", "1 where the last plan of the task levels wear."),
+           [](const PoolFacts& of) -> Known { return of.task.levels_wear; }},
+    OfPool{gauge("xsan_pool_last_plan_timestamp_seconds", "When the task last planned, Unix time."),
+           [](const PoolFacts& of) -> Known { return of.task.last_plan_seconds; }},
+    OfPool{gauge("xsan_pool_next_plan_timestamp_seconds", "When it plans next, Unix time."),
+           [](const PoolFacts& of) -> Known { return of.task.next_plan_seconds; }},
+    OfPool{counter("xsan_pool_moved_bytes_total",
+                   "Bytes that relocations of the background task moved, since the pool was started."),
+           [](const PoolFacts& of) -> Known { return of.task.moved_bytes; }},
+    OfPool{gauge("xsan_pool_moves_waiting", "Relocations that wait."),
+           [](const PoolFacts& of) -> Known { return of.pool.moves().waiting(); }},
+    OfPool{gauge("xsan_pool_moves_running", "Relocations that run."),
+           [](const PoolFacts& of) -> Known { return of.pool.moves().running(); }},
+    OfPool{gauge("xsan_pool_moves_limit_bytes_per_second",
+                 "What relocations may write now; absent where they are not limited."),
+           [](const PoolFacts& of) -> Known { return of.task.rate_bytes; }},
+    OfPool{gauge("xsan_pool_user_latency_seconds", "Mean latency of users' requests, lately."),
+           [](const PoolFacts& of) { return scaled(of.task.latency_ns, kNanosecond); }},
+    OfPool{gauge("xsan_pool_user_latency_quiet_seconds", "The same while nothing moves."),
+           [](const PoolFacts& of) { return scaled(of.task.latency_quiet_ns, kNanosecond); }},
+};
 constexpr Metric kPolicy = gauge("xsan_pool_placement_info", "Always 1; says which policy places new groups.");
 constexpr Metric kLevelingState = gauge("xsan_pool_leveling_state",
                                         "1 for the state that the background task is in, 0 for the others.");
-constexpr Metric kLevels = gauge("xsan_pool_leveling_active", "1 where the last plan of the task levels wear.");
-constexpr Metric kLastPlan = gauge("xsan_pool_last_plan_timestamp_seconds", "When the task last planned, Unix time.");
-constexpr Metric kNextPlan = gauge("xsan_pool_next_plan_timestamp_seconds", "When it plans next, Unix time.");
 constexpr Metric kMoves = counter("xsan_pool_moves_total",
                                   "Relocations of the background task that ended, since the pool was started.");
-constexpr Metric kMovedBytes = counter("xsan_pool_moved_bytes_total",
-                                       "Bytes that those relocations moved, since the pool was started.");
-constexpr Metric kMovesWaiting = gauge("xsan_pool_moves_waiting", "Relocations that wait.");
-constexpr Metric kMovesRunning = gauge("xsan_pool_moves_running", "Relocations that run.");
-constexpr Metric kMovesLimit = gauge("xsan_pool_moves_limit_bytes_per_second",
-                                     "What relocations may write now; absent where they are not limited.");
-constexpr Metric kLatency = gauge("xsan_pool_user_latency_seconds", "Mean latency of users' requests, lately.");
-constexpr Metric kLatencyQuiet = gauge("xsan_pool_user_latency_quiet_seconds", "The same while nothing moves.");
 constexpr Metric kHeat = gauge("xsan_group_heat_bytes_per_second",
                                "Written by users to the pool's hottest groups, ten at most; half life a day.");
 constexpr Metric kEvents = counter("xsan_pool_events_total", "Events by kind, since the pool was started.");
 constexpr Metric kLastEvent = gauge("xsan_pool_last_event_number", "Number of the last event; 0: there was none.");
 
-constexpr std::array kAllOfWear{
-    &kWear,         &kWearInfo,      &kEndurance,    &kPerPoint,       &kWearRate,      &kNext,
-    &kNextExpected, &kNextEarliest,  &kNextLatest,   &kAccountStart,   &kAccountWrites, &kAccountWritten,
-    &kAccountReads, &kAccountRead,   &kMemberAmplification, &kWriteRate, &kRequestTime, &kOutstanding,
-    &kSlow,         &kWornOut,       &kHealthy,      &kMemberFill,     &kReadingTime,   &kDriveUsed,
-    &kDriveWritten, &kSpare,        &kSpareLeast,    &kMediaErrors,  &kTemperature,    &kUserBytes,     &kDeviceBytes,
-    &kPoolAmplification, &kPolicy,   &kLevelingState, &kLevels,        &kLastPlan,      &kNextPlan,
-    &kMoves,        &kMovedBytes,    &kMovesWaiting, &kMovesRunning,   &kMovesLimit,    &kLatency,
-    &kLatencyQuiet, &kHeat,          &kEvents,       &kLastEvent,
+// Those that stand in no table above.
+constexpr std::array kOthers{
+    &kWearInfo, &kAccountWrites, &kAccountWritten, &kPolicy, &kLevelingState, &kMoves, &kHeat, &kEvents, &kLastEvent,
 };
-
-// Absent where it is not known.
-template <class T>
-void add_known(MetricSet& set, const Metric& metric, const MetricLabels& labels, const std::optional<T>& value,
-               double unit = 1) {
-    if (value) set.add(metric, labels, static_cast<double>(*value) / unit);
-}
-
-void add_reading(MetricSet& set, const MetricLabels& labels, const wl::Account& account) {
-    if (!account.reading) return;
-    const wl::WearReading& reading = *account.reading;
-    set.add(kReadingTime, labels, account.reading_seconds);
-    add_known(set, kDriveUsed, labels, reading.percentage_used, 100);
-    add_known(set, kDriveWritten, labels, reading.bytes_written);
-    add_known(set, kSpare, labels, reading.spare_percent, 100);
-    add_known(set, kSpareLeast, labels, reading.spare_threshold_percent, 100);
-    add_known(set, kMediaErrors, labels, reading.media_errors);
-    add_known(set, kTemperature, labels, reading.temperature_celsius);
-}
 
 void add_totals(MetricSet& set, const MetricLabels& labels, const wl::AccountTotals& totals) {
     for (std::size_t kind = 0; kind < wl::kAccountKinds; kind++) {
@@ -145,9 +209,6 @@ void add_totals(MetricSet& set, const MetricLabels& labels, const wl::AccountTot
         set.add(kAccountWrites, of_kind, totals.written[kind].count);
         set.add(kAccountWritten, of_kind, totals.written[kind].bytes);
     }
-    set.add(kAccountReads, labels, totals.reads.count);
-    set.add(kAccountRead, labels, totals.reads.bytes);
-    add_known(set, kMemberAmplification, labels, totals.amplification());
 }
 
 void add_spread(MetricSet& set, const SpreadMetrics& metrics, const MetricLabels& labels, const wl::Spread& spread) {
@@ -156,35 +217,7 @@ void add_spread(MetricSet& set, const SpreadMetrics& metrics, const MetricLabels
     set.add(metrics[2], labels, spread.cv);
     set.add(metrics[3], labels, spread.low);
     set.add(metrics[4], labels, spread.high);
-    add_known(set, metrics[5], labels, max_over_min(spread));
-}
-
-void add_view(MetricSet& set, const MetricLabels& labels, const pool::Wear::MemberView& view) {
-    const wl::MemberCandidate& candidate = view.candidate;
-    set.add(kWriteRate, labels, view.rate_bytes);
-    add_known(set, kRequestTime, labels, view.request_seconds);
-    set.add(kOutstanding, labels, candidate.outstanding);
-    set.add(kSlow, labels, candidate.slow ? 1 : 0);
-    set.add(kWornOut, labels, candidate.worn_out ? 1 : 0);
-    set.add(kHealthy, labels, candidate.healthy ? 1 : 0);
-    const double total = candidate.extents_total;
-    set.add(kMemberFill, labels, total > 0 ? 1 - candidate.extents_free / total : 0.0);
-}
-
-void add_leveling(MetricSet& set, const MetricLabels& labels, const pool::Pool& pool, const pool::Wear& wear) {
-    const pool::Wear::TaskView task = wear.task();
-    set.add_state(kLevelingState, labels, kLevelingStateNames, leveling_state_name(task.state));
-    set.add(kLevels, labels, task.levels_wear ? 1 : 0);
-    add_known(set, kLastPlan, labels, task.last_plan_seconds);
-    add_known(set, kNextPlan, labels, task.next_plan_seconds);
-    set.add(kMoves, with_label(labels, "result", "moved"), task.moves_done);
-    set.add(kMoves, with_label(labels, "result", "failed"), task.moves_failed);
-    set.add(kMovedBytes, labels, task.moved_bytes);
-    set.add(kMovesWaiting, labels, pool.moves().waiting());
-    set.add(kMovesRunning, labels, pool.moves().running());
-    add_known(set, kMovesLimit, labels, task.rate_bytes);
-    add_known(set, kLatency, labels, task.latency_ns, kNanoseconds);
-    add_known(set, kLatencyQuiet, labels, task.latency_quiet_ns, kNanoseconds);
+    if (const auto ratio = max_over_min(spread)) set.add(metrics[5], labels, *ratio);
 }
 
 void add_events(MetricSet& set, const MetricLabels& labels, const pool::EventLog& events) {
@@ -198,7 +231,11 @@ void add_events(MetricSet& set, const MetricLabels& labels, const pool::EventLog
 }  // namespace
 
 std::vector<const Metric*> all_wear_metrics() {
-    std::vector<const Metric*> all(kAllOfWear.begin(), kAllOfWear.end());
+    std::vector<const Metric*> all(kOthers.begin(), kOthers.end());
+    const auto append = [&all](const auto& figures) {
+        for (const auto& figure : figures) all.push_back(&figure.metric);
+    };
+    append(kOfAccount), append(kOfReading), append(kOfMember), append(kOfPool);
     for (const SpreadMetrics* metrics : {&kWearSpread, &kFillSpread}) {
         for (const Metric& metric : *metrics) all.push_back(&metric);
     }
@@ -209,20 +246,9 @@ void add_account_metrics(MetricSet& set, const MetricLabels& labels, const wl::A
                          std::span<const double> thresholds) {
     const MetricLabels sourced = with_label(labels, "source", origin_name(account.origin));
     set.add(kWearInfo, with_label(sourced, "endurance_origin", origin_name(account.endurance.origin)), 1);
-    set.add(kWear, labels, account.level());
-    set.add(kEndurance, labels, account.endurance.bytes);
-    set.add(kPerPoint, labels, account.meter.bytes_per_point());
-    if (const auto trend = wl::trend_of(account)) set.add(kWearRate, labels, trend->rate * kSecondsOfDay);
-    const wl::Outlook outlook = wl::outlook_of(account, thresholds);
-    add_known(set, kNext, labels, outlook.threshold);
-    if (outlook.time) {
-        set.add(kNextExpected, labels, outlook.time->expected_seconds);
-        set.add(kNextEarliest, labels, outlook.time->earliest_seconds);
-        add_known(set, kNextLatest, labels, outlook.time->latest_seconds);
-    }
-    set.add(kAccountStart, labels, account.since_seconds);
+    set.add_all(kOfAccount, labels, AccountFacts{account, wl::outlook_of(account, thresholds)});
     add_totals(set, labels, account.totals);
-    add_reading(set, labels, account);
+    if (account.reading) set.add_all(kOfReading, labels, ReadingFacts{*account.reading, account.reading_seconds});
 }
 
 void add_wear_metrics(MetricSet& set, const pool::Pool& pool) {
@@ -231,20 +257,18 @@ void add_wear_metrics(MetricSet& set, const pool::Pool& pool) {
     add_events(set, labels, pool.events());
     const pool::Wear* wear = pool.wear();
     if (wear == nullptr) return;
-    for (const pool::Wear::MemberView& view : wear->members()) {
+    for (const MemberView& view : wear->members()) {
         const MetricLabels of_member = member_labels(pool, view.member);
-        add_view(set, of_member, view);
+        set.add_all(kOfMember, of_member, view);
         if (view.account != nullptr) add_account_metrics(set, of_member, *view.account, wear->settings().warn_at);
     }
     add_spread(set, kWearSpread, labels, wear->wear_spread());
     add_spread(set, kFillSpread, labels, wear->fill_spread());
-    set.add(kUserBytes, labels, wear->user_bytes());
-    set.add(kDeviceBytes, labels, wear->device_bytes());
-    if (wear->user_bytes() > 0) {
-        const double amplification = wl::write_amplification(wear->device_bytes(), wear->user_bytes());
-        set.add(kPoolAmplification, labels, amplification);
-    }
-    add_leveling(set, labels, pool, *wear);
+    const PoolFacts facts{pool, *wear, wear->task()};
+    set.add_all(kOfPool, labels, facts);
+    set.add_state(kLevelingState, labels, kLevelingStateNames, leveling_state_name(facts.task.state));
+    set.add(kMoves, with_label(labels, "result", "moved"), facts.task.moves_done);
+    set.add(kMoves, with_label(labels, "result", "failed"), facts.task.moves_failed);
     for (const auto& hot : wear->hottest(kHotGroupsMost)) {
         set.add(kHeat, with_label(labels, "group", std::to_string(hot.group.get())), hot.rate_bytes);
     }

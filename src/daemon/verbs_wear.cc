@@ -1,6 +1,7 @@
 // Verbs of wear leveling and events: docs/rpc.md has their answers.
 #include <fmt/format.h>
 
+#include "base/units.h"
 #include "daemon/json_values.h"
 #include "daemon/names.h"
 #include "daemon/service.h"
@@ -11,7 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kDay = 86400;
 constexpr std::size_t kHottest = 10;
 
 Json describe_spread(const wl::Spread& spread) {
@@ -61,7 +61,7 @@ Json describe_reading(const wl::Account& account) {
                          {"temperature_celsius", value_or_null(r.temperature_celsius)}});
 }
 
-Json per_day(double rate_per_second) { return rate_per_second * kDay; }
+Json per_day(double rate_per_second) { return rate_per_second * kDaySeconds; }
 
 // The next threshold that the member has not reached, and the days until then as the trend has them.
 void add_outlook(Json& out, const wl::Account& account, const std::vector<double>& thresholds) {
@@ -70,9 +70,9 @@ void add_outlook(Json& out, const wl::Account& account, const std::vector<double
     const wl::Outlook outlook = wl::outlook_of(account, thresholds);
     const auto& time = outlook.time;
     out["threshold"] = value_or_null(outlook.threshold);
-    out["days_to_threshold"] = time ? Json(time->expected_seconds / kDay) : Json(nullptr);
-    out["days_earliest"] = time ? Json(time->earliest_seconds / kDay) : Json(nullptr);
-    out["days_latest"] = time && time->latest_seconds ? Json(*time->latest_seconds / kDay) : Json(nullptr);
+    out["days_to_threshold"] = time ? Json(time->expected_seconds / kDaySeconds) : Json(nullptr);
+    out["days_earliest"] = time ? Json(time->earliest_seconds / kDaySeconds) : Json(nullptr);
+    out["days_latest"] = time && time->latest_seconds ? Json(*time->latest_seconds / kDaySeconds) : Json(nullptr);
 }
 
 void add_account(Json& out, const wl::Account& account, const std::vector<double>& thresholds) {
@@ -146,9 +146,9 @@ Json describe_threshold(const wl::Account& account, const std::optional<wl::Wear
                              {"days_latest", nullptr}});
     const auto time = trend ? wl::time_to_wear(*trend, threshold) : std::nullopt;
     if (!time || account.level() >= threshold) return out;
-    out["days"] = time->expected_seconds / kDay;
-    out["days_earliest"] = time->earliest_seconds / kDay;
-    if (time->latest_seconds) out["days_latest"] = *time->latest_seconds / kDay;
+    out["days"] = time->expected_seconds / kDaySeconds;
+    out["days_earliest"] = time->earliest_seconds / kDaySeconds;
+    if (time->latest_seconds) out["days_latest"] = *time->latest_seconds / kDaySeconds;
     return out;
 }
 

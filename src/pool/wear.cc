@@ -17,7 +17,7 @@ constexpr unsigned kLoadLooks = 4;  // in each of them
 constexpr TimeNs kHeatEvery = 10 * kSecond;
 constexpr TimeNs kReadEvery = 15 * kSecond;
 constexpr TimeNs kPointEvery = 60 * kSecond;
-constexpr double kHeatHalfLife = 86400;
+constexpr double kHeatHalfLife = kDaySeconds;
 constexpr double kClockSlack = 3600;
 constexpr TimeNs kClockDoubt = 6 * 3600 * kSecond;
 // A rate is the average over about so many looks.

@@ -179,20 +179,19 @@ bool are_sane(const WearBook& book) {
 
 }  // namespace
 
-std::vector<std::byte> encode_wear_book(const WearBook& book, std::size_t bytes_max) {
-    WearBook copy = book;
+std::vector<std::byte> encode_wear_book(WearBook book, std::size_t bytes_max) {
     std::vector<std::byte> bytes;
     ByteWriter writer(bytes);
     writer(kWearBookVersion);
-    pool_fields(writer, copy);
-    bool has_account = copy.account.has_value();
+    pool_fields(writer, book);
+    bool has_account = book.account.has_value();
     writer(has_account);
-    if (has_account) account_fields(writer, *copy.account);
-    heat_fields(writer, copy);
+    if (has_account) account_fields(writer, *book.account);
+    heat_fields(writer, book);
     const std::size_t room = bytes_max - std::min(bytes_max, bytes.size() + sizeof(std::uint32_t));
-    const std::vector<std::size_t> chosen = events_for(copy, room);
+    const std::vector<std::size_t> chosen = events_for(book, room);
     writer(static_cast<std::uint32_t>(chosen.size()));
-    for (const std::size_t i : chosen) event_fields(writer, copy.events[i]);
+    for (const std::size_t i : chosen) event_fields(writer, book.events[i]);
     XSAN_ASSERT(bytes.size() <= bytes_max);
     return bytes;
 }

@@ -39,7 +39,7 @@ struct WearBook {
 
 // At most `bytes_max`, for which the oldest events are left out, and of single moves those that would take more than
 // half of the room. Account and heat need some 11 KiB.
-std::vector<std::byte> encode_wear_book(const WearBook& book, std::size_t bytes_max);
+std::vector<std::byte> encode_wear_book(WearBook book, std::size_t bytes_max);
 // The account's endurance is not part of it: `rated` takes its place.
 std::optional<WearBook> decode_wear_book(std::span<const std::byte> bytes, const wl::Endurance& rated);
 

@@ -130,7 +130,7 @@ Task<bool> Wear::write_to(MemberIndex member, const WearBook& common) {
     const unsigned place = before.book_place;
     WearBook content = common;
     content.account = before.account;
-    meta::Book book{book_number_, encode_wear_book(content, meta::kBookPayloadMax)};
+    meta::Book book{book_number_, encode_wear_book(std::move(content), meta::kBookPayloadMax)};
     const meta::BookOwner owner{pool_.state().pool().uuid, before.uuid};
     const std::uint64_t bytes = book.payload.size();
     Result<void> written = Error{Errc::device_gone};

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "pool/pool.h"
 #include "pool/wear.h"
 
@@ -26,7 +27,6 @@ constexpr std::uint64_t kRateFloor = 4 * kMiB;
 constexpr std::uint64_t kRateFirst = 64 * kMiB;
 constexpr TimeNs kPlanAfterStart = 10 * kSecond;
 constexpr TimeNs kPredictionHolds = 30 * kSecond;
-constexpr double kDay = 86400;
 
 // What all members of a group write for a byte of its users: a full stripe writes each strip once; a small write its
 // data and all parity, or all copies of it.
@@ -114,7 +114,7 @@ bool Wear::is_in_danger() const {
     for (const auto& [member, side] : sides_) {
         if (!is_live(member) || side->account.level() <= spread.mean) continue;
         const wl::Outlook outlook = wl::outlook_of(side->account, settings_.warn_at);
-        if (outlook.time && outlook.time->expected_seconds < settings_.prevent_days * kDay) return true;
+        if (outlook.time && outlook.time->expected_seconds < settings_.prevent_days * kDaySeconds) return true;
     }
     return false;
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "base/units.h"
 #include "wl/prediction.h"
 #include "wl/wear.h"
 
@@ -79,7 +80,7 @@ bool says_anything(const WearReading& reading);
 bool is_worn_out(const Account& account);
 
 // Trends are taken over that much of the history; older wear says little of tomorrow's.
-inline constexpr double kTrendSeconds = 90 * 86400.0;
+inline constexpr double kTrendSeconds = 90 * kDaySeconds;
 std::optional<WearTrend> trend_of(const Account& account);
 
 // What comes next: the lowest of `thresholds` (points, ascending) that was not reached, and when it will be.

@@ -27,7 +27,7 @@ bool differs_in_more_than_space(const MemberCandidate& a, MemberCandidate b) {
 }  // namespace
 
 Tier tier_of(const MemberCandidate& candidate) {
-    if (candidate.slow || candidate.worn_out) return candidate.spare ? Tier::slow_spare : Tier::slow;
+    if (candidate.is_last_resort()) return candidate.spare ? Tier::slow_spare : Tier::slow;
     return candidate.spare ? Tier::spare : Tier::normal;
 }
 
@@ -144,7 +144,7 @@ void MemberTable::count(const MemberCandidate& candidate, int by) {
     if (candidate.spare) return;  // no group's strip goes there, so its extents are no capacity
     const auto extents = std::int64_t{candidate.extents_free} * by;
     capacity_all_.add(domain, extents);
-    if (!candidate.slow && !candidate.worn_out) capacity_normal_.add(domain, extents);
+    if (!candidate.is_last_resort()) capacity_normal_.add(domain, extents);
 }
 
 }  // namespace xsan::wl

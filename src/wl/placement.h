@@ -40,11 +40,14 @@ struct MemberCandidate {
     std::uint32_t extents_total = 0;
     bool spare = false;             // holds no extents until a rebuild needs it
     bool healthy = true;            // false: never chosen
-    bool slow = false;              // chosen only where the group could not be complete without it
-    bool worn_out = false;          // low on spare blocks: slow, too; what it holds is to leave it
+    bool slow = false;              // takes much longer than the others
+    bool worn_out = false;          // low on spare blocks: what it holds is to leave it
     std::uint32_t outstanding = 0;  // requests in flight: its load
     double wear = 0;                // points, 0..kWearMax
     double endurance_bytes = 0;     // rated, over its whole life; 0: not known, goes by its size
+
+    // Chosen only where the group could not be complete without it.
+    bool is_last_resort() const { return slow || worn_out; }
     friend bool operator==(const MemberCandidate&, const MemberCandidate&) = default;
 };
 

@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "wl/placement.h"
 #include "wl/water_level.h"
 
@@ -55,9 +56,9 @@ struct PlannerSettings {
     StaggerSettings stagger;
     double spread_start = 3;                // points
     double spread_stop = 1;                 // points, < spread_start
-    double outlook_seconds = 30 * 86400.0;  // how far ahead a spread is predicted
+    double outlook_seconds = 30 * kDaySeconds;  // how far ahead a spread is predicted
     double growth = 5;                      // points of mean wear over which to become level
-    double horizon_seconds = 30 * 86400.0;  // how long heat is expected to last
+    double horizon_seconds = 30 * kDaySeconds;  // how long heat is expected to last
     double gain_min = 2;                    // bytes spared per byte moved, >= 1
     double fill_max = 0.95;                 // 0..1
     double fill_slack = 0.8;                // see fill_limit(), 0..1

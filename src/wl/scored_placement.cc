@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 
 #include "base/assert.h"
@@ -20,6 +21,11 @@ constexpr TierMask kSlowTiers = tier_bit(Tier::slow) | tier_bit(Tier::slow_spare
 template <class T>
 bool contains(const std::vector<T>& all, T one) {
     return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+std::string_view why_last_resort(const MemberCandidate& candidate) {
+    if (!candidate.is_last_resort()) return "";
+    return candidate.slow ? "slow but needed, " : "low on spare blocks but needed, ";
 }
 
 }  // namespace
@@ -217,7 +223,7 @@ Outcome<StripMembers> ScoredPlacement::select_members(const MemberRequest& reque
             *request.reasons +=
                 fmt::format("{}: member {}: {}{}{}fill {:.3f}, score {:.4f}, best of {} alike{}\n",
                             name(), c.member.get(), found.critical ? "needed for capacity, " : "",
-                            c.slow ? "slow but needed, " : "", c.spare ? "spare, " : "", fill_of(c),
+                            why_last_resort(c), c.spare ? "spare, " : "", fill_of(c),
                             found.key.score, found.alike, explain(c));
         }
         choice.take(found.key.member);

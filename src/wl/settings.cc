@@ -14,7 +14,6 @@
 namespace xsan::wl {
 namespace {
 
-constexpr double kDay = 86400;
 constexpr unsigned kMinutesOfDay = 24 * 60;
 constexpr std::size_t kWarningsMax = 8;
 
@@ -29,8 +28,10 @@ struct NumberKey {
 constexpr std::array kNumbers = {
     NumberKey{"spread_start", 0, 100, 1, [](WearSettings& s) -> double& { return s.planner.spread_start; }},
     NumberKey{"spread_stop", 0, 100, 1, [](WearSettings& s) -> double& { return s.planner.spread_stop; }},
-    NumberKey{"outlook_days", 1, 3650, kDay, [](WearSettings& s) -> double& { return s.planner.outlook_seconds; }},
-    NumberKey{"horizon_days", 1, 3650, kDay, [](WearSettings& s) -> double& { return s.planner.horizon_seconds; }},
+    NumberKey{"outlook_days", 1, 3650, kDaySeconds,
+              [](WearSettings& s) -> double& { return s.planner.outlook_seconds; }},
+    NumberKey{"horizon_days", 1, 3650, kDaySeconds,
+              [](WearSettings& s) -> double& { return s.planner.horizon_seconds; }},
     NumberKey{"growth", 0.1, 100, 1, [](WearSettings& s) -> double& { return s.planner.growth; }},
     NumberKey{"gain_min", 1, 1000, 1, [](WearSettings& s) -> double& { return s.planner.gain_min; }},
     NumberKey{"fill_max", 0.01, 0.95, 1, [](WearSettings& s) -> double& { return s.planner.fill_max; }},

@@ -15,7 +15,6 @@ using namespace xsan::wl;
 
 namespace {
 
-constexpr double kDay = 86400;
 
 // Members and groups that plans are carried out on, with every invariant of planner.h checked.
 struct World {
@@ -39,7 +38,7 @@ struct World {
     void add_group(const std::vector<std::uint16_t>& on, double extents_per_day) {
         std::vector<PlannerStrip> strips;
         for (const std::uint16_t m : on) {
-            strips.push_back({MemberIndex{m}, extents_per_day * (1 << 20) / kDay});
+            strips.push_back({MemberIndex{m}, extents_per_day * (1 << 20) / kDaySeconds});
             REQUIRE(members[m].extents_free > 0);
             members[m].extents_free--;
         }
@@ -244,9 +243,9 @@ TEST_CASE("levelling begins when a spread is only predicted", "[wl][planner]") {
         world.add_member(100, 20);
     for (int i = 0; i < 10; i++)
         world.add_group({0, 1}, 20);  // 0.2 points a day on 0 and 1
-    world.settings.outlook_seconds = 10 * kDay;
+    world.settings.outlook_seconds = 10 * kDaySeconds;
     REQUIRE_FALSE(Planner(world.settings).plan(world.members, world.table()).levels_wear);
-    world.settings.outlook_seconds = 20 * kDay;
+    world.settings.outlook_seconds = 20 * kDaySeconds;
     const Plan plan = Planner(world.settings).plan(world.members, world.table());
     REQUIRE(plan.levels_wear);
     REQUIRE(plan.spread_predicted == Approx(4));

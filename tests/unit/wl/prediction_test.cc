@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/rng.h"
+#include "base/units.h"
 #include "support/catch.h"
 #include "wl/heat.h"
 #include "wl/spread.h"
@@ -12,7 +13,6 @@ using namespace xsan;
 using namespace xsan::wl;
 
 namespace {
-constexpr double kDaySeconds = 86400;
 }
 
 TEST_CASE("a straight line is found, and when it reaches a threshold", "[wl][prediction]") {

@@ -11,7 +11,6 @@
 namespace xsan::ctl::wear {
 
 inline constexpr unsigned kDaysPerMonth = 30;
-inline constexpr double kDaySeconds = 86400;
 
 enum class WorkloadKind : std::uint8_t { uniform, zipf, sequential, mixed, trace };
 enum class Relocation : std::uint8_t { by_policy, never, always };

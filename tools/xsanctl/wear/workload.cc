@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/rng.h"
+#include "base/units.h"
 
 namespace xsan::ctl::wear {
 namespace {
