@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
     g++ cmake ninja-build pkg-config ccache git ca-certificates
     liburing-dev libisal-dev libnvme-dev libjson-c-dev libcli11-dev libtomlplusplus-dev libfmt-dev
-    catch2 libblkid-dev nlohmann-json3-dev libspdlog-dev libsystemd-dev prometheus-cpp-dev
+    catch2 libgoogle-perftools-dev libblkid-dev nlohmann-json3-dev libspdlog-dev libsystemd-dev prometheus-cpp-dev
     # The guest in which the real thing is tested: emulator, boot parts, and what its scripts run.
     qemu-system-x86 busybox-static kmod cpio zstd python3 util-linux fdisk
     fio stress-ng nvme-cli xfsprogs e2fsprogs mdadm lvm2
