@@ -81,6 +81,7 @@ class CrashCheck {
     MaybeFinding bring_up();
     MaybeFinding check_members() const;
     MaybeFinding assemble(bool accept_missing);
+    bool damage_has_cost_a_superblock();
     MaybeFinding check_serving();
     MaybeFinding read(const Judge& judge, Observed& observed);
     MaybeFinding wait_for_resync();
@@ -187,8 +188,8 @@ MaybeFinding CrashCheck::bring_up() {
         found = assemble(false);
         if (found || bed_->pool != nullptr) return found;
     }
-    const bool lacks_votes =
-        misled_ || state_.may_lack_votes || std::ranges::count(state_.absent, true) > 0;
+    const bool lacks_votes = misled_ || state_.may_lack_votes || std::ranges::count(state_.absent, true) > 0 ||
+                             damage_has_cost_a_superblock();
     const bool may_refuse = lacks_votes && assembled_.error().code == Errc::too_many_failures;
     // Beyond the budget damage may keep from us what the one who knows all would say.
     const bool misinformed = beyond() && state_.may_lack_votes;
@@ -203,6 +204,18 @@ MaybeFinding CrashCheck::bring_up() {
         return {};
     }
     return finding("refused", assembled_.error().message);
+}
+
+bool CrashCheck::damage_has_cost_a_superblock() {
+    bool any = false;
+    const auto task = [](CrashCheck& self, bool& out) -> Task<void> {
+        for (const unsigned drive : self.state_.damaged_superblocks) {
+            if (self.bed_->drives[drive]->is_gone()) continue;
+            const auto examined = co_await meta::examine(*self.bed_->drives[drive]);
+            if (!examined) out = true;
+        }
+    };
+    return bed_->finish(task(*this, any)) && any;
 }
 
 MaybeFinding CrashCheck::assemble(bool accept_missing) {
@@ -342,6 +355,7 @@ MaybeFinding CrashCheck::cut_again(const Observed* observed) {
     next.depth = state_.depth + 1;
     next.impaired = impaired();
     next.may_lack_votes = state_.may_lack_votes;
+    if (bed_->pool == nullptr) next.damaged_superblocks = state_.damaged_superblocks;  // else they were repaired
     if (misled_ && bed_->pool == nullptr) next.impaired = std::max(next.impaired, 1u);
     sim::ChoiceStream kept(mix_seed(next.seed, 1));
     for (const auto& drive : bed_->drives) {

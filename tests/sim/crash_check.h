@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "sim/bed.h"
@@ -38,6 +39,8 @@ struct CrashState {
     unsigned impaired = 0;     // members that do not count as whole: of them at most P
     // Metadata of a member is damaged: without its vote assembly may ask for an administrator.
     bool may_lack_votes = false;
+    // Drives with a damaged copy of their superblock: where the cut tore two others, nobody can tell whose drive it is.
+    std::set<unsigned> damaged_superblocks;
     std::vector<Rotten> rotten;
     std::vector<bool> informed;  // drives of members in sync: they know of every commit
     std::vector<bool> whole;     // drives whose members nothing but this cut can have harmed

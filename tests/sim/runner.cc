@@ -148,6 +148,7 @@ void Runner::take_cuts(const Op& op, std::uint32_t cut) {
         state.seed = mix_seed(mix_seed(plan_.seed, op.id), cut * 64 + v);
         state.impaired = lost;
         state.may_lack_votes = metadata_is_damaged_;
+        state.damaged_superblocks = damaged_superblocks_;
         state.rotten = rotten_;
         state.informed = bed_->pool == nullptr ? informed_ : informed_drives(*bed_);
         state.whole = whole;

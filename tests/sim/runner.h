@@ -137,7 +137,7 @@ class Runner {
     int cloned_drive_ = -1;
     bool stopping_ = false;
     std::vector<Rotten> rotten_;  // bytes that flipped, and were neither read nor written since
-    bool superblock_is_damaged_ = false;  // a cut in its next update may cost the member
+    std::set<unsigned> damaged_superblocks_;  // of these drives: a cut in its next update may cost the member
     bool metadata_is_damaged_ = false;  // of some member: it may not count for a majority
     // Where each drive's last writes to its metadata log and checkpoints went, for rot to follow.
     struct LastWrites {

@@ -351,7 +351,7 @@ Task<void> Runner::come_up(Op op) {
     for (const auto& drive : bed_->drives) away.push_back(drive->is_gone());
     // A drive that can only be read says what it knows, so that errors of writes and flushes are no excuse.
     const bool votes_lack =
-        std::ranges::count(away, true) > 0 || metadata_is_damaged_ || superblock_is_damaged_;
+        std::ranges::count(away, true) > 0 || metadata_is_damaged_ || !damaged_superblocks_.empty();
     if (!up && votes_lack && up.error().code == Errc::too_many_failures &&
         !(beyond() && metadata_is_damaged_) && may_accept_missing(plan_.config, informed_, away)) {
         stats_.refusals++;
@@ -383,7 +383,7 @@ Task<void> Runner::come_up(Op op) {
     }
     std::erase_if(armed_, [&](const Armed& armed) { return !armed.outlives_assembly; });
     metadata_is_damaged_ = !armed_.empty();
-    superblock_is_damaged_ = false;
+    damaged_superblocks_.clear();
     co_await check_after_assembly(was_clean_);
 }
 

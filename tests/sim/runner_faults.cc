@@ -107,7 +107,7 @@ void Runner::damage_superblock(const Op& op, unsigned drive) {
         rule.length = meta::kSuperblockBytes;
         bed_->drives[drive]->faults().add(rule);
     }
-    superblock_is_damaged_ = true;
+    damaged_superblocks_.insert(drive);
     armed_.push_back({drive, UINT32_MAX});
     say(op, fmt::format("drive {}, copy {}", drive, op.b % meta::kSuperblockCopies));
 }
