@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make test: everything that can be tested on this machine, in parts: tidy, unit, fuzz, sim, sanitize, vm.
-# XSAN_SIM_STATES: crash states that the part sim checks in all (default 1000000: some fourteen minutes on two cores; the
+# XSAN_SIM_STATES: crash states that the part sim checks in all (default 1000000: some eleven minutes on two cores; the
 # seeds are always the same).
 # test.sh [PART...] runs some of them. Ends with `N passed, M failed`; the status says whether all passed.
 set -uo pipefail
