@@ -1,8 +1,8 @@
 // The metrics of pools, members and volumes (docs/metrics.md has the table), each part on the control reactor.
 // Nothing here writes, waits or counts: the figures are those that `show` gives, and what block devices counted.
 //
-// To add one: a Figure in one of the tables (metrics_wear.cc); or, where it has labels of its own, a Metric, its line
-// in the list of all and a call of MetricSet::add(); and a row in docs/metrics.md, which the unit test compares.
+// To add one: a Figure in one of the tables (metrics_wear.cc); or a Metric, its line in the list of all and a call of
+// MetricSet::add(); and a row in docs/metrics.md, which the unit test compares.
 #pragma once
 
 #include <span>

@@ -10,8 +10,8 @@
 namespace xsan::daemon {
 namespace {
 
-constexpr double kNanosecond = 1e-9;
-constexpr double kPercent = 0.01;
+constexpr double kNanoseconds = 1e9;  // of a second
+constexpr double kPercent = 100;      // of the whole
 constexpr std::size_t kHotGroupsMost = 10;
 
 constexpr Metric gauge(std::string_view name, std::string_view help) {
@@ -21,11 +21,11 @@ constexpr Metric counter(std::string_view name, std::string_view help) {
     return {name, prometheus::MetricType::Counter, help};
 }
 
-// `unit`: what one of `value` is of what the metric counts.
+// `units`: so many of `value` are one of what the metric counts.
 template <class T>
-Known scaled(const std::optional<T>& value, double unit) {
+Known scaled(const std::optional<T>& value, double units) {
     if (!value) return std::nullopt;
-    return static_cast<double>(*value) * unit;
+    return static_cast<double>(*value) / units;
 }
 
 // Of a member's account.
@@ -184,9 +184,9 @@ constexpr std::array kOfPool{
                  "What relocations may write now; absent where they are not limited."),
            [](const PoolFacts& of) -> Known { return of.task.rate_bytes; }},
     OfPool{gauge("xsan_pool_user_latency_seconds", "Mean latency of users' requests, lately."),
-           [](const PoolFacts& of) { return scaled(of.task.latency_ns, kNanosecond); }},
+           [](const PoolFacts& of) { return scaled(of.task.latency_ns, kNanoseconds); }},
     OfPool{gauge("xsan_pool_user_latency_quiet_seconds", "The same while nothing moves."),
-           [](const PoolFacts& of) { return scaled(of.task.latency_quiet_ns, kNanosecond); }},
+           [](const PoolFacts& of) { return scaled(of.task.latency_quiet_ns, kNanoseconds); }},
 };
 constexpr Metric kPolicy = gauge("xsan_pool_placement_info", "Always 1; says which policy places new groups.");
 constexpr Metric kLevelingState = gauge("xsan_pool_leveling_state",

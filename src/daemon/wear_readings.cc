@@ -181,7 +181,9 @@ void DriveReadings::note_wanted(const Job& job, TimeNs now) {
         drive.is_due = true;
         due_.push_back(name);
     }
-    std::erase_if(drives_, [&](const auto& entry) { return now - entry.second.wanted_at > kForgottenAfter; });
+    std::erase_if(drives_, [&](const auto& entry) {
+        return !entry.second.is_due && now - entry.second.wanted_at > kForgottenAfter;
+    });
 }
 
 bool DriveReadings::are_due(const Job& job) const {

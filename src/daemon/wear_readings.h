@@ -2,8 +2,8 @@
 // rated endurance from the configuration. What the file gives goes before what the drive gives, field by field.
 //
 // Owned by the service, used on the control reactor by all pools; files and drives are read through Offload, drives one
-// after the other. A drive that does not answer holds nothing up: read() has a limit to its patience, and the other
-// drives are asked beside it, unless kAskedMost hang. Destroyed when no read() runs, after stop().
+// after the other while they answer. A drive that does not answer holds nothing up: read() has a limit to its patience,
+// and the other drives are asked beside it, unless kAskedMost hang. Destroyed when no read() runs, after stop().
 //
 // Invariants: what the file gives is always the whole content of one file that was valid. A file that is refused
 // changes nothing, and is spoken of once; one that is removed takes its readings with it.
@@ -34,7 +34,7 @@ class DriveReadings final : public pool::WearReader {
     static constexpr TimeNs kHealthInterval = 60 * kSecond;  // of one drive
     // So long a read() waits for health logs; what comes later is in the next answer.
     static constexpr TimeNs kHealthPatience = 2 * kSecond;
-    static constexpr TimeNs kHungAfter = kSecond;  // then the next drive is asked
+    static constexpr TimeNs kHungAfter = 400 * kMillisecond;  // then the next drive is asked
     static constexpr unsigned kAskedMost = 4;      // at once: helper threads are there for other work, too
 
     // `read_health` is called on helper threads, for several drives at once.

@@ -1,4 +1,4 @@
-// What a pool is given: where it runs, and what is to be made. Plain values.
+// What a pool is given: where it runs, which devices, and what is to be made.
 #pragma once
 
 #include <cstdint>

@@ -54,16 +54,16 @@ struct PlannerGroup {
 struct PlannerSettings {
     WearGoal goal = WearGoal::level;
     StaggerSettings stagger;
-    double spread_start = 3;                // points
-    double spread_stop = 1;                 // points, < spread_start
+    double spread_start = 3;                    // points
+    double spread_stop = 1;                     // points, < spread_start
     double outlook_seconds = 30 * kDaySeconds;  // how far ahead a spread is predicted
-    double growth = 5;                      // points of mean wear over which to become level
+    double growth = 5;                          // points of mean wear over which to become level
     double horizon_seconds = 30 * kDaySeconds;  // how long heat is expected to last
-    double gain_min = 2;                    // bytes spared per byte moved, >= 1
-    double fill_max = 0.95;                 // 0..1
-    double fill_slack = 0.8;                // see fill_limit(), 0..1
-    std::size_t moves_max = 1024;           // in one plan
-    std::uint64_t extent_bytes = 0;         // > 0
+    double gain_min = 2;                        // bytes spared per byte moved, >= 1
+    double fill_max = 0.95;                     // 0..1
+    double fill_slack = 0.8;                    // see fill_limit(), 0..1
+    std::size_t moves_max = 1024;               // in one plan
+    std::uint64_t extent_bytes = 0;             // > 0
 };
 
 // Errors: invalid_argument, naming the first setting that is out of its range.

@@ -37,7 +37,7 @@ constexpr std::array kNumbers = {
     NumberKey{"fill_max", 0.01, 0.95, 1, [](WearSettings& s) -> double& { return s.planner.fill_max; }},
     NumberKey{"fill_slack", 0, 1, 1, [](WearSettings& s) -> double& { return s.planner.fill_slack; }},
     NumberKey{"gap", 0, 50, 1, [](WearSettings& s) -> double& { return s.planner.stagger.gap; }},
-    NumberKey{"interval_seconds", 10, 86400, 1, [](WearSettings& s) -> double& { return s.interval_seconds; }},
+    NumberKey{"interval_seconds", 10, kDaySeconds, 1, [](WearSettings& s) -> double& { return s.interval_seconds; }},
     NumberKey{"latency_factor", 0, 100, 1, [](WearSettings& s) -> double& { return s.latency_factor; }},
     NumberKey{"prevent_days", 0, 3650, 1, [](WearSettings& s) -> double& { return s.prevent_days; }},
 };

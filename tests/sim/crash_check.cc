@@ -32,6 +32,7 @@ class CrashCheck {
             bed_->drives[i]->restore(state.images[i]);
         }
         rotten_ = state.rotten;
+        without_superblock_ = without_superblock(*bed_, state.damaged_superblocks);
         mislead();
         for (unsigned i = 0; i < bed_->drives.size(); i++) watch(i);
     }
@@ -81,7 +82,6 @@ class CrashCheck {
     MaybeFinding bring_up();
     MaybeFinding check_members() const;
     MaybeFinding assemble(bool accept_missing);
-    bool damage_has_cost_a_superblock();
     MaybeFinding check_serving();
     MaybeFinding read(const Judge& judge, Observed& observed);
     MaybeFinding wait_for_resync();
@@ -112,6 +112,7 @@ class CrashCheck {
     Outcome<void> assembled_;
     bool misled_ = false;           // a read of metadata goes wrong while it is assembled
     std::vector<Rotten> rotten_;    // that no read has met yet
+    std::set<unsigned> without_superblock_;
     MaybeFinding nested_;  // found by a cut of a running assembly
 };
 
@@ -189,10 +190,10 @@ MaybeFinding CrashCheck::bring_up() {
         if (found || bed_->pool != nullptr) return found;
     }
     const bool lacks_votes = misled_ || state_.may_lack_votes || std::ranges::count(state_.absent, true) > 0 ||
-                             damage_has_cost_a_superblock();
+                             !without_superblock_.empty();
     const bool may_refuse = lacks_votes && assembled_.error().code == Errc::too_many_failures;
     // Beyond the budget damage may keep from us what the one who knows all would say.
-    const bool misinformed = beyond() && state_.may_lack_votes;
+    const bool misinformed = beyond() && (state_.may_lack_votes || !without_superblock_.empty());
     if (may_refuse && !misinformed && may_accept_missing(*state_.config, state_.informed, state_.absent)) {
         // Without a majority an administrator has to say that nobody knows more.
         stats_.refusals++;
@@ -204,18 +205,6 @@ MaybeFinding CrashCheck::bring_up() {
         return {};
     }
     return finding("refused", assembled_.error().message);
-}
-
-bool CrashCheck::damage_has_cost_a_superblock() {
-    bool any = false;
-    const auto task = [](CrashCheck& self, bool& out) -> Task<void> {
-        for (const unsigned drive : self.state_.damaged_superblocks) {
-            if (self.bed_->drives[drive]->is_gone()) continue;
-            const auto examined = co_await meta::examine(*self.bed_->drives[drive]);
-            if (!examined) out = true;
-        }
-    };
-    return bed_->finish(task(*this, any)) && any;
 }
 
 MaybeFinding CrashCheck::assemble(bool accept_missing) {
@@ -355,7 +344,8 @@ MaybeFinding CrashCheck::cut_again(const Observed* observed) {
     next.depth = state_.depth + 1;
     next.impaired = impaired();
     next.may_lack_votes = state_.may_lack_votes;
-    if (bed_->pool == nullptr) next.damaged_superblocks = state_.damaged_superblocks;  // else they were repaired
+    // Those that could be read are repaired before they are updated.
+    if (bed_->pool == nullptr) next.damaged_superblocks = without_superblock_;
     if (misled_ && bed_->pool == nullptr) next.impaired = std::max(next.impaired, 1u);
     sim::ChoiceStream kept(mix_seed(next.seed, 1));
     for (const auto& drive : bed_->drives) {

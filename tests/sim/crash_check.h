@@ -39,7 +39,8 @@ struct CrashState {
     unsigned impaired = 0;     // members that do not count as whole: of them at most P
     // Metadata of a member is damaged: without its vote assembly may ask for an administrator.
     bool may_lack_votes = false;
-    // Drives with a damaged copy of their superblock: where the cut tore two others, nobody can tell whose drive it is.
+    // Drives that had a damaged copy of their superblock since it was last read: where the cut tore two others, nobody
+    // can tell whose drive it is.
     std::set<unsigned> damaged_superblocks;
     std::vector<Rotten> rotten;
     std::vector<bool> informed;  // drives of members in sync: they know of every commit
@@ -59,6 +60,8 @@ MaybeFinding check_crash(const CrashState& state, Stats& stats, std::uint64_t& h
 std::vector<bool> whole_drives(Bed& bed);
 // By drive: is its member in sync, there or not? The pool is there, or was until now.
 std::vector<bool> informed_drives(Bed& bed);
+// Of these drives those without two copies of their superblock that agree.
+std::set<unsigned> without_superblock(const Bed& bed, const std::set<unsigned>& drives);
 // In mode `beyond` a person who says that nobody knows more may be wrong, and gets what was asked for. Here
 // one of those that are there knows all.
 bool may_accept_missing(const Config& config, const std::vector<bool>& informed, const std::vector<bool>& absent);

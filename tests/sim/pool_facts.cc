@@ -1,7 +1,9 @@
 // What a pool is doing, and how whole it is.
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "meta/superblock.h"
 #include "sim/crash_check.h"
 
 namespace xsan::simtest {
@@ -79,6 +81,24 @@ std::vector<bool> informed_drives(Bed& bed) {
         if (member && member->state == meta::MemberState::in_sync) informed[drive_of(*member)] = true;
     }
     return informed;
+}
+
+std::set<unsigned> without_superblock(const Bed& bed, const std::set<unsigned>& drives) {
+    std::set<unsigned> without;
+    std::vector<std::byte> bytes(meta::kSuperblockBytes);
+    for (const unsigned drive : drives) {
+        const sim::SimDevice& device = *bed.drives[drive];
+        std::map<std::uint32_t, unsigned> copies_by_crc;
+        unsigned most = 0;
+        for (unsigned copy = 0; copy < meta::kSuperblockCopies; copy++) {
+            const std::uint64_t offset = meta::superblock_offset(copy, device.limits().size_bytes);
+            device.peek(offset, bytes);
+            const auto decoded = meta::decode_superblock(bytes, meta::CopyPlace{copy, offset});
+            if (decoded) most = std::max(most, ++copies_by_crc[decoded->crc]);
+        }
+        if (most < meta::kSuperblockOpenQuorum) without.insert(drive);
+    }
+    return without;
 }
 
 namespace {

@@ -346,14 +346,17 @@ Task<void> Runner::come_up(Op op) {
             co_return;
         }
     }
+    // Those that can be read are repaired before they are updated.
+    damaged_superblocks_ = without_superblock(*bed_, damaged_superblocks_);
     auto up = co_await bed_->assemble(false);
     std::vector<bool> away;
     for (const auto& drive : bed_->drives) away.push_back(drive->is_gone());
     // A drive that can only be read says what it knows, so that errors of writes and flushes are no excuse.
     const bool votes_lack =
         std::ranges::count(away, true) > 0 || metadata_is_damaged_ || !damaged_superblocks_.empty();
-    if (!up && votes_lack && up.error().code == Errc::too_many_failures &&
-        !(beyond() && metadata_is_damaged_) && may_accept_missing(plan_.config, informed_, away)) {
+    const bool misinformed = beyond() && (metadata_is_damaged_ || !damaged_superblocks_.empty());
+    if (!up && votes_lack && up.error().code == Errc::too_many_failures && !misinformed &&
+        may_accept_missing(plan_.config, informed_, away)) {
         stats_.refusals++;
         up = co_await bed_->assemble(true);
     }

@@ -330,6 +330,32 @@ TEST_CASE("a drive whose health log hangs holds nothing up but the end of the da
     CHECK(asked == 3);
 }
 
+TEST_CASE("drives that hang take four helpers at most, and each is asked once", "[daemon][wear]") {
+    Bench bench;
+    auto reactor = test::make_reactor();
+    ThreadOffload offload(DriveReadings::kAskedMost + 1);
+    std::counting_semaphore<> answer(0);
+    std::atomic<unsigned> asked = 0;
+    DriveReadings readings(offload, bench.config, [&](const std::string&) -> Outcome<dev::DriveHealth> {
+        asked++;
+        answer.acquire();
+        return dev::DriveHealth{};
+    });
+    test::run_task(*reactor, [&]() -> Task<void> {
+        for (int round = 0; round < 2; round++) {
+            std::vector<pool::DriveName> names;
+            for (unsigned i = 0; i < DriveReadings::kAskedMost + 2; i++) {
+                names.push_back(drive("/dev/" + std::to_string(i)));
+            }
+            (void)co_await readings.read(std::move(names));
+            XSAN_ASSERT(asked == DriveReadings::kAskedMost);
+        }
+        answer.release(100);
+        co_await readings.stop();
+    });
+    CHECK(asked == DriveReadings::kAskedMost);  // those that waited were called off
+}
+
 TEST_CASE("rated endurance goes by serial, then by the first model that fits", "[daemon][wear]") {
     Bench bench;
     bench.config.endurance = {{"", "ACME X*", 5000, 0}, {"", "ACME *", 0, 600}, {"S1", "", 0, 2.5}, {"S2", "", 7, 0}};

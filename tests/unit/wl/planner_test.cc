@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "base/units.h"
 #include "support/catch.h"
 #include "wl/member_table.h"
 
@@ -14,7 +15,6 @@ using namespace xsan;
 using namespace xsan::wl;
 
 namespace {
-
 
 // Members and groups that plans are carried out on, with every invariant of planner.h checked.
 struct World {

@@ -12,9 +12,6 @@
 using namespace xsan;
 using namespace xsan::wl;
 
-namespace {
-}
-
 TEST_CASE("a straight line is found, and when it reaches a threshold", "[wl][prediction]") {
     std::vector<WearPoint> points;
     for (int day = 0; day <= 100; day++)
