@@ -189,12 +189,11 @@ MaybeFinding CrashCheck::bring_up() {
         found = assemble(false);
         if (found || bed_->pool != nullptr) return found;
     }
-    const bool lacks_votes = misled_ || state_.may_lack_votes || std::ranges::count(state_.absent, true) > 0 ||
-                             !without_superblock_.empty();
+    const bool is_damaged = state_.may_lack_votes || !without_superblock_.empty();
+    const bool lacks_votes = misled_ || is_damaged || std::ranges::count(state_.absent, true) > 0;
     const bool may_refuse = lacks_votes && assembled_.error().code == Errc::too_many_failures;
     // Beyond the budget damage may keep from us what the one who knows all would say.
-    const bool misinformed = beyond() && (state_.may_lack_votes || !without_superblock_.empty());
-    if (may_refuse && !misinformed && may_accept_missing(*state_.config, state_.informed, state_.absent)) {
+    if (may_refuse && !(beyond() && is_damaged) && may_accept_missing(*state_.config, state_.informed, state_.absent)) {
         // Without a majority an administrator has to say that nobody knows more.
         stats_.refusals++;
         found = assemble(true);

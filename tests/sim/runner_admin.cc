@@ -346,16 +346,14 @@ Task<void> Runner::come_up(Op op) {
             co_return;
         }
     }
-    // Those that can be read are repaired before they are updated.
-    damaged_superblocks_ = without_superblock(*bed_, damaged_superblocks_);
+    // Before assembly repairs anything. The set itself stays for cuts within it, when a write may still be lost.
+    const bool is_damaged = metadata_is_damaged_ || !without_superblock(*bed_, damaged_superblocks_).empty();
     auto up = co_await bed_->assemble(false);
     std::vector<bool> away;
     for (const auto& drive : bed_->drives) away.push_back(drive->is_gone());
     // A drive that can only be read says what it knows, so that errors of writes and flushes are no excuse.
-    const bool votes_lack =
-        std::ranges::count(away, true) > 0 || metadata_is_damaged_ || !damaged_superblocks_.empty();
-    const bool misinformed = beyond() && (metadata_is_damaged_ || !damaged_superblocks_.empty());
-    if (!up && votes_lack && up.error().code == Errc::too_many_failures && !misinformed &&
+    const bool votes_lack = std::ranges::count(away, true) > 0 || is_damaged;
+    if (!up && votes_lack && up.error().code == Errc::too_many_failures && !(beyond() && is_damaged) &&
         may_accept_missing(plan_.config, informed_, away)) {
         stats_.refusals++;
         up = co_await bed_->assemble(true);
